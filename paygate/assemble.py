@@ -1,0 +1,113 @@
+"""`connect` and `connect_async`: from a provider's name and settings to a gateway. Nothing is sent yet."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .async_gateway import AsyncGateway
+from .clock import Clock, SystemClock
+from .codec import settings_from
+from .config import check_base_url, check_times
+from .drive import AsyncDriver, Driver, sleeper
+from .errors import BadSettings
+from .gateway import Gateway
+from .ledger.row import Ledger, LedgerError
+from .procedures.account import Account
+from .provider import ProviderSpec
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+"""A gateway's name. Without "/": what follows one tells test from live in the ledger."""
+_VERBS = tuple(verb for verb in vars(Ledger) if not verb.startswith("_"))
+
+
+def connect(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledger: str | os.PathLike[str] | Ledger,
+            name: str | None = None, base_url: str | None = None, timeout_s: float = 60.0, deadline_s: float = 90.0,
+            settle_s: float | None = None, allow: Iterable[tuple[str, str]] | None = None,
+            http: httpx.BaseTransport | None = None, tls: ssl.SSLContext | None = None,
+            clock: Clock | None = None) -> Gateway:
+    """Connect to an account at a PG. Nothing is sent yet.
+
+    `provider` is an installed provider's name, `settings` its own settings (credentials, `mode`).
+    `ledger` is the path of a SQLite file, or a ledger such as `MemoryLedger()` for tests; there is no "none". One that
+    is handed in stays open when the gateway closes.
+    `name` tells several accounts at one provider apart (A-Z a-z 0-9 _ . -); billing keys and order ids belong to it.
+    `base_url` replaces the PG's address: one of the provider's hosts, or this machine (in test mode).
+    `timeout_s` bounds each wait for the PG, `deadline_s` a whole call, look-ups included.
+    `settle_s` is how long the PG may go on working after we hang up: before that, "not found" proves nothing.
+    `allow` lists the (distribution, provider) pairs that may be loaded. `http` replaces the transport (tests, proxies).
+
+    Raises: UnknownProvider, BadSettings.
+    """
+    account, store, address = _prepare(provider, settings, ledger=ledger, name=name, base_url=base_url,
+                                       timeout_s=timeout_s, deadline_s=deadline_s, settle_s=settle_s, allow=allow,
+                                       clock=clock)
+    from .transport import Door
+
+    door = Door(address, timeout_s=timeout_s, http=http, tls=tls)
+    return Gateway(account, Driver(door, store, sleeper(account.clock) or time.sleep), owns_ledger=store is not ledger)
+
+
+def connect_async(provider: str | ProviderSpec, settings: Mapping[str, Any], *,
+                  ledger: str | os.PathLike[str] | Ledger, name: str | None = None, base_url: str | None = None,
+                  timeout_s: float = 60.0, deadline_s: float = 90.0, settle_s: float | None = None,
+                  allow: Iterable[tuple[str, str]] | None = None, http: httpx.AsyncBaseTransport | None = None,
+                  tls: ssl.SSLContext | None = None, clock: Clock | None = None) -> AsyncGateway:
+    """The same as `connect`, for asyncio. The function itself does not wait for anything.
+
+    Raises: UnknownProvider, BadSettings.
+    """
+    account, store, address = _prepare(provider, settings, ledger=ledger, name=name, base_url=base_url,
+                                       timeout_s=timeout_s, deadline_s=deadline_s, settle_s=settle_s, allow=allow,
+                                       clock=clock)
+    from .transport import AsyncDoor
+
+    door = AsyncDoor(address, timeout_s=timeout_s, http=http, tls=tls)
+    return AsyncGateway(account, AsyncDriver(door, store, sleeper(account.clock)), owns_ledger=store is not ledger)
+
+
+def _prepare(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledger: str | os.PathLike[str] | Ledger,
+             name: str | None, base_url: str | None, timeout_s: float, deadline_s: float, settle_s: float | None,
+             allow: Iterable[tuple[str, str]] | None, clock: Clock | None) -> tuple[Account, Ledger, str]:
+    from .plugins import load
+
+    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise BadSettings("name is 1 to 80 of A-Z a-z 0-9 _ . -; nothing was sent")
+    spec = provider if isinstance(provider, ProviderSpec) else load(provider, allow=allow)
+    checked = settings_from(spec.settings, settings, spec.name)
+    is_test = checked.mode == "test"
+    settle_s = spec.profile.settle_s.value if settle_s is None else settle_s
+    check_times(timeout_s=timeout_s, deadline_s=deadline_s, settle_s=settle_s)
+    address = check_base_url(spec, base_url or spec.base_url, is_test=is_test)
+    account = Account(name=name or spec.name, spec=spec, provider=spec.build(checked), is_test=is_test,
+                      clock=clock or SystemClock(), deadline_s=deadline_s, settle_s=settle_s)
+    return account, _store(ledger), address
+
+
+def _store(ledger: str | os.PathLike[str] | Ledger) -> Ledger:
+    wanted = "a ledger is the path of a file on a local disk, or for tests MemoryLedger()"
+    if not isinstance(ledger, (str, os.PathLike)):
+        lacking = [verb for verb in _VERBS if not callable(getattr(ledger, verb, None))]
+        if isinstance(ledger, type) or lacking:
+            kind = ledger.__name__ if isinstance(ledger, type) else type(ledger).__name__
+            raise BadSettings(f"{wanted}, not {kind}")
+        return ledger
+    if ":memory:" in str(ledger) or "://" in str(ledger) or not str(ledger):
+        raise BadSettings(wanted)
+    if os.path.isdir(ledger):
+        raise BadSettings("the ledger's path is a directory; name a file in it, such as ledger.db")
+    from .ledger.sqlite import SqliteLedger
+
+    try:
+        return SqliteLedger(ledger)
+    except LedgerError as error:
+        raise BadSettings(f"the ledger cannot be used: {error}") from None

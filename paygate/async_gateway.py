@@ -1,0 +1,184 @@
+"""The asynchronous face: the verbs of `Gateway`, awaited. A parity test compares the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+
+from .commands import Cancel, CancelWhole, Charge, DeleteKey, Pay, Register, Schedule, SchedulesOf, Unschedule
+from .drive import AsyncDriver
+from .gateway import Base
+from .ledger.row import Line, Row
+from .model import BillingKey, Cancellation, Checkout, Event, KeyInfo, Payment, ScheduledCharge
+from .procedures import cancel as _cancel
+from .procedures import charge as _charge
+from .procedures import checkout as _checkout
+from .procedures import decide as _decide
+from .procedures import reading as _reading
+from .procedures import receive as _receive
+from .procedures import reconcile as _reconcile
+from .procedures import schedule as _schedule
+from .procedures import subscribe as _subscribe
+from .procedures.account import Account
+from .procedures.decide import Resolution
+from .procedures.reconcile import Report
+from .procedures.steps import Steps, listed
+from .subscriptions import ChangeInterval, ChangeMethod, MoveNext, Renew, Subscribe, Subscription, Unsubscribe
+
+T = TypeVar("T")
+
+
+class AsyncGateway(Base):
+    """One account at a PG, for one asyncio event loop. Made by `connect_async`; use it in an `async with`."""
+
+    def __init__(self, account: Account, driver: AsyncDriver, *, owns_ledger: bool = False) -> None:
+        super().__init__(account, owns_ledger=owns_ledger)
+        self._driver = driver
+
+    async def _run(self, steps: Steps[T]) -> T:
+        return await self._driver.run(self._open(steps))
+
+    async def pay(self, command: Pay) -> Checkout:
+        """Prepare a one-off payment (일반결제): what to show the payer. Then `confirm`."""
+        return await self._run(_checkout.pay(self._account, command))
+
+    async def confirm(self, order_id: str, query: Mapping[str, str]) -> Payment:
+        """Find out what came of `pay`; `query` is what the browser brought back, and only a hint."""
+        return await self._run(_checkout.confirm(self._account, order_id, self._query(query)))
+
+    async def register(self, command: Register) -> Checkout:
+        """Prepare the registration of a billing key (빌링키 발급): what to show the payer. Then `confirm_key`."""
+        return await self._run(_checkout.register(self._account, command))
+
+    async def confirm_key(self, order_id: str, query: Mapping[str, str]) -> BillingKey | None:
+        """Find out what came of `register`: the billing key, or None while the payer has not finished."""
+        return await self._run(_checkout.confirm_key(self._account, order_id, self._query(query)))
+
+    async def charge(self, command: Charge) -> Payment:
+        """Charge a billing key now, at most once per order_id, ever."""
+        return await self._run(_charge.charge(self._account, command))
+
+    async def cancel(self, command: Cancel) -> Cancellation:
+        """Give a stated amount back (부분취소)."""
+        return await self._run(_cancel.cancel(self._account, command))
+
+    async def cancel_whole(self, command: CancelWhole) -> Cancellation:
+        """Give all that is left back (전액취소)."""
+        return await self._run(_cancel.cancel(self._account, command))
+
+    async def schedule(self, command: Schedule) -> tuple[ScheduledCharge, ...]:
+        """Have a billing key charged at stated instants (예약결제)."""
+        return await self._run(_schedule.schedule(self._account, command))
+
+    async def unschedule(self, command: Unschedule) -> tuple[ScheduledCharge, ...]:
+        """Stop the named dated charges, and say what became of each."""
+        return await self._run(_schedule.unschedule(self._account, command))
+
+    async def find_schedule(self, order_id: str) -> ScheduledCharge:
+        """One dated charge, as the PG has it now."""
+        return await self._run(_schedule.find_schedule(self._account, order_id))
+
+    async def schedules(self, command: SchedulesOf) -> tuple[ScheduledCharge, ...]:
+        """The dated charges the PG holds for a billing key."""
+        return await self._run(_schedule.schedules(self._account, command))
+
+    async def subscribe(self, command: Subscribe) -> Checkout:
+        """Prepare a subscription that the PG runs (정기결제): what to show the payer. Then `confirm_subscription`."""
+        return await self._run(_subscribe.subscribe(self._account, command))
+
+    async def confirm_subscription(self, order_id: str, query: Mapping[str, str]) -> Subscription | None:
+        """Find out what came of `subscribe`: the subscription, or None while the payer has not finished."""
+        return await self._run(_subscribe.confirm_subscription(self._account, order_id, self._query(query)))
+
+    async def subscription(self, order_id: str) -> Subscription:
+        """A subscription, as the PG has it now."""
+        return await self._run(_subscribe.subscription(self._account, order_id))
+
+    async def unsubscribe(self, command: Unsubscribe) -> Subscription:
+        """Stop a subscription. It gives no money back."""
+        return await self._run(_subscribe.unsubscribe(self._account, command))
+
+    async def pause(self, order_id: str) -> Subscription:
+        """Charge a subscription nothing until `resume`."""
+        return await self._run(_subscribe.pause(self._account, order_id))
+
+    async def resume(self, order_id: str) -> Subscription:
+        """Charge a paused subscription again."""
+        return await self._run(_subscribe.resume(self._account, order_id))
+
+    async def move_next(self, command: MoveNext) -> Subscription:
+        """Move a subscription's next charge."""
+        return await self._run(_subscribe.move_next(self._account, command))
+
+    async def change_interval(self, command: ChangeInterval) -> Subscription:
+        """Charge a subscription at another interval from the next period on."""
+        return await self._run(_subscribe.change_interval(self._account, command))
+
+    async def renew(self, command: Renew) -> Payment:
+        """Charge a subscription's next period now, at exactly what it costs, at most once per order_id, ever."""
+        return await self._run(_subscribe.renew(self._account, command))
+
+    async def change_method(self, command: ChangeMethod) -> Checkout:
+        """Let the payer choose another means of payment for a subscription: what to show them."""
+        return await self._run(_subscribe.change_method(self._account, command))
+
+    async def find(self, order_id: str) -> Payment:
+        """The payment under your order_id, as the PG has it now; heals the ledger."""
+        return await self._run(_reading.find(self._account, order_id))
+
+    async def lookup(self, provider_id: str) -> Payment:
+        """The payment under the PG's id, as the PG has it now; heals the ledger."""
+        return await self._run(_reading.lookup(self._account, provider_id))
+
+    async def lookup_key(self, billing_key: BillingKey) -> KeyInfo:
+        """What the PG knows of a billing key."""
+        return await self._run(_reading.lookup_key(self._account, billing_key))
+
+    async def delete_key(self, command: DeleteKey) -> None:
+        """Delete a billing key at the PG."""
+        return await self._run(_reading.delete_key(self._account, command))
+
+    async def receive(self, headers: Mapping[str, str], body: bytes) -> Event:
+        """Turn a webhook's raw body into a verified event."""
+        return await self._run(_receive.receive(self._account, *self._webhook(headers, body)))
+
+    async def reconcile(self, limit: int = 100) -> Report:
+        """Ask the PG about up to `limit` rows that are open, unknown or pending and due for a look."""
+        return await self._run(_reconcile.reconcile(self._account, limit))
+
+    async def pending(self, limit: int = 1000) -> list[Row]:
+        """Ledger rows whose outcome is not certain yet, oldest first."""
+        return await self._run(listed("unresolved", self._account.scope, limit))
+
+    async def attention(self, limit: int = 1000) -> list[Row]:
+        """Ledger rows that a person should look at, oldest first."""
+        return await self._run(listed("flagged", self._account.scope, limit))
+
+    async def trail(self, id: str) -> list[Line]:
+        """Everything the ledger wrote about an order_id or cancel_id, oldest first."""
+        return await self._run(listed("trail", self._account.scope, id))
+
+    async def resolve(self, id: str, as_: Resolution, *, by: str, why: str) -> Row:
+        """Decide, as a person, what became of the unknown order or refund `id`."""
+        return await self._run(_decide.resolve(self._account, id, as_, by=by, why=why))
+
+    async def acknowledge(self, id: str, *, by: str, why: str) -> Row:
+        """Put the attention of a settled order, refund or stray payment aside; nothing else about it changes."""
+        return await self._run(_decide.acknowledge(self._account, id, by=by, why=why))
+
+    async def close(self) -> None:
+        """Close connections, and the ledger if `connect` opened it. Closing twice changes nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._driver.close()
+        if self._owns_ledger:
+            self._driver.ledger.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        await self.close()

@@ -1,0 +1,5 @@
+"""`python -m paygate.cli` is `paygate`."""
+
+from . import main
+
+main()

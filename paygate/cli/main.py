@@ -1,0 +1,28 @@
+"""The table of commands and the console entry. Nothing from outside the standard library is imported up here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "providers": ("paygate.cli.providers:command", "List installed providers and what each can do."),
+    "demo": ("paygate.cli.demo:command", "Walk through the whole interface against a sandbox on this machine."),
+    "sandbox": ("paygate.cli.sandbox:command", "Serve emulated payment gateways on this machine. No real money."),
+}
+"""Each command's "module:command" and its line in `paygate --help`; the module is imported when the command runs."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `paygate` with the process's arguments, or with these, and exit."""
+    try:
+        import click  # noqa: F401
+        import rich  # noqa: F401
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("click", "rich"):
+            raise
+        print(f"paygate: the command line needs {missing.name}: pip install 'paygate-core[cli]'", file=sys.stderr)
+        sys.exit(2)
+    from .group import group
+
+    group.main(args=None if arguments is None else list(arguments), prog_name="paygate")

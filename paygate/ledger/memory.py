@@ -1,0 +1,97 @@
+"""A ledger in memory, for tests: it keeps every rule and survives nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from attrs import evolve
+
+from .row import Book, Line, Row, Taken
+from .rules import UNRESOLVED
+
+
+class MemoryLedger:
+    """Rows in a dict. Never use it for real money: it is gone with the process."""
+
+    blocking = False
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, Book, str], Row] = {}
+        self._owners: dict[tuple[str, str], Row] = {}
+        """Payment rows by (gateway, the PG's id)."""
+        self._lines: list[Line] = []
+        self._lock = threading.Lock()
+
+    def open(self, rows: Sequence[Row], note: str) -> list[tuple[Row, bool]]:
+        with self._lock:
+            return [self._open(row, note) for row in rows]
+
+    def _open(self, row: Row, note: str) -> tuple[Row, bool]:
+        known = self._rows.get((row.gateway, row.book, row.id)) or self._blocking(row)
+        if known is not None:
+            return known, False
+        self._store(row, note)
+        return row, True
+
+    def _blocking(self, row: Row) -> Row | None:
+        if row.book is not Book.CANCEL:
+            return None
+        return next((r for r in self._rows.values() if r.book is Book.CANCEL and r.gateway == row.gateway
+                     and r.order_id == row.order_id and r.id != row.id and r.state in UNRESOLVED), None)
+
+    def get(self, gateway: str, book: Book, id: str) -> Row | None:
+        return self._rows.get((gateway, book, id))
+
+    def change(self, row: Row, note: str) -> Row | None:
+        with self._lock:
+            stored = self._rows.get((row.gateway, row.book, row.id))
+            if stored is None or stored.fence != row.fence:
+                return None
+            if row.book is Book.PAYMENT and row.provider_id is not None:
+                holder = self.by_provider_id(row.gateway, row.provider_id)
+                if holder is not None and holder.id != row.id:
+                    raise Taken("a PG's payment id belongs to another order already")
+            if row.state in UNRESOLVED and self._blocking(row) is not None:
+                return None
+            changed = evolve(row, fence=row.fence + 1)
+            self._store(changed, note)
+            return changed
+
+    def _store(self, row: Row, note: str) -> None:
+        self._rows[row.gateway, row.book, row.id] = row
+        if row.book is Book.PAYMENT and row.provider_id is not None:
+            self._owners[row.gateway, row.provider_id] = row
+        self._lines.append(Line(at=time.time(), gateway=row.gateway, book=row.book, id=row.id, fence=row.fence,
+                                state=row.state, note=note))
+
+    def by_provider_id(self, gateway: str, provider_id: str) -> Row | None:
+        return self._owners.get((gateway, provider_id))
+
+    def refunds(self, gateway: str, order_id: str) -> list[Row]:
+        return self._where(lambda r: r.gateway == gateway and r.book is Book.CANCEL and r.order_id == order_id)
+
+    def due(self, gateway: str, now: float, limit: int) -> list[Row]:
+        found = self._where(lambda r: r.gateway == gateway and r.check_at is not None and r.check_at <= now)
+        return sorted(found, key=lambda r: r.check_at or 0.0)[:limit]
+
+    def of_key(self, gateway: str, key_digest: str) -> list[Row]:
+        return self._where(lambda r: r.gateway == gateway and r.key_digest == key_digest)
+
+    def unresolved(self, gateway: str, limit: int) -> list[Row]:
+        return self._where(lambda r: r.gateway == gateway and r.state in UNRESOLVED)[:limit]
+
+    def flagged(self, gateway: str, limit: int) -> list[Row]:
+        return self._where(lambda r: r.gateway == gateway and r.attention is not None)[:limit]
+
+    def _where(self, fits: Callable[[Row], bool]) -> list[Row]:
+        with self._lock:
+            return sorted(filter(fits, self._rows.values()), key=lambda r: r.opened_at)
+
+    def trail(self, gateway: str, id: str) -> list[Line]:
+        with self._lock:
+            return [line for line in self._lines if line.gateway == gateway and line.id == id]
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,211 @@
+"""Give money back: never more than is left, never twice, one refund of an order at a time.
+
+The balance is read and written down before the refund is asked for, so that a lost answer can be settled by comparing.
+"""
+
+from __future__ import annotations
+
+from ..capability import CancelGuard, Capability
+from ..codec import dump
+from ..commands import Cancel, CancelWhole
+from ..errors import BadCommand, InProgress, NotSent, OutcomeUnknown, PaygateError
+from ..ledger.row import Book, Kind, LedgerError, Row, State
+from ..ledger.rules import UNRESOLVED, Verdict
+from ..model import Cancellation, Payment
+from ..money import Money
+from .account import Account
+from .begin import Begun, begin, new_row
+from .charge import never_left
+from .outcome import not_sent, noted, unknown, unrecorded_doubt
+from .refunds import SAID_DONE, Asked, balance, given, known, look_at_refund, recorded, shows, told
+from .schedule import look_at_schedule
+from .settle import in_doubt, interrupted, look
+from .steps import Entry, Steps, change, get_row
+from .talk import Talk
+
+
+def cancel(account: Account, command: Cancel | CancelWhole) -> Steps[Cancellation]:
+    """Give `command.money`, or all that is left, back.
+
+    Raises: BadCommand (more than is left, other currency, not paid), InProgress (another refund is not settled),
+    Refused, NotSent, Conflict, OutcomeUnknown (the payment's or this refund's outcome is not known).
+    """
+    account.require(Capability.CANCEL, *([Capability.CANCEL_PARTLY] if isinstance(command, Cancel) else []))
+    account.check(command)
+    talk = Talk(account)
+    try:
+        yield from _resolved_payment(account, command.order_id, talk)
+        begun = yield from _begin(account, command, talk)
+    except LedgerError as error:
+        raise NotSent(f"nothing was sent for {command.cancel_id}: the ledger cannot be used ({error}); "
+                      "the same id may be sent again", order_id=command.order_id) from None
+    if begun.verdict is Verdict.LOOK:
+        return told((yield from _looked(account, begun.row, talk)))
+    if begun.verdict is not Verdict.SEND:
+        return told(begun.row)
+    return (yield from account.sending([command.cancel_id], _send(account, command, begun.row, talk)))
+
+
+def _looked(account: Account, row: Row, talk: Talk) -> Steps[Row]:
+    try:
+        return (yield from look_at_refund(account, row, talk))
+    except LedgerError:
+        raise unrecorded_doubt(row) from None
+
+
+def _resolved_payment(account: Account, order_id: str, talk: Talk) -> Steps[None]:
+    """Refuse to touch an order whose payment is in doubt (one look-up may end the doubt)."""
+    row = yield from get_row(account.scope, Book.PAYMENT, order_id)
+    if row is None:
+        return
+    if row.kind is Kind.REGISTER and not account.spec.profile.register_takes_money.value:
+        raise BadCommand(f"order {order_id} registered a billing key; there is no money to give back")
+    if row.state in UNRESOLVED:
+        if account.is_held(row):
+            raise InProgress(f"the payment of order {order_id} is not settled yet; ask again later", order_id=order_id)
+        row = yield from (look_at_schedule if row.kind is Kind.SCHEDULE else look)(account, row, talk)
+        if row.state in UNRESOLVED:
+            raise unknown(row)
+
+
+def _begin(account: Account, command: Cancel | CancelWhole, talk: Talk) -> Steps[Begun]:
+    fresh = new_row(account, Kind.CANCEL, command.cancel_id, command, order_id=command.order_id, state=State.OPENED,
+                    money=command.money if isinstance(command, Cancel) else None)
+    try:
+        return (yield from begin(account, fresh))
+    except InProgress:
+        if not (yield from _settle_blocking(account, command, talk)):
+            raise
+    return (yield from begin(account, fresh))
+
+
+def _settle_blocking(account: Account, command: Cancel | CancelWhole, talk: Talk) -> Steps[bool]:
+    """Try to end the doubt about an earlier refund of the same order, whose worker is gone."""
+    blocking = (yield from _open_refund(account, command.order_id))
+    if blocking is None:
+        return True
+    if blocking.id == command.cancel_id or account.is_held(blocking):
+        return False
+    return (yield from look_at_refund(account, blocking, talk)).state not in UNRESOLVED
+
+
+def _open_refund(account: Account, order_id: str) -> Steps[Row | None]:
+    rows: list[Row] = yield Entry("refunds", (account.scope, order_id))
+    return next((r for r in rows if r.state in UNRESOLVED), None)
+
+
+def _send(account: Account, command: Cancel | CancelWhole, row: Row, talk: Talk) -> Steps[Cancellation]:
+    try:
+        payment = yield from balance(account, row, talk)
+        if row.before is not None and (done := (yield from _late(row, payment))) is not None:
+            return done
+        money = _amount(command, payment)
+    except GeneratorExit:
+        raise  # Dropped, like a crash: an opened refund is given up once its lease is over.
+    except BaseException as error:
+        if not (yield from _given_up(row)):
+            raise InProgress(f"another worker holds {row.id}; ask again later", order_id=row.order_id) from None
+        if isinstance(error, OutcomeUnknown | NotSent | LedgerError):
+            raise not_sent(row, f"the balance could not be read ({error})") from None
+        raise
+    try:
+        held = yield from change(row, "balance read; asking", state=State.SENT, money=money,
+                                 result=dump(Asked(payment=payment, reason=command.reason)),
+                                 before=payment.cancelled.amount,
+                                 attention=(yield from _surprise(account, row, payment)))
+    except LedgerError as error:
+        yield from _given_up(row)
+        raise not_sent(row, f"the ledger cannot be written ({error})") from None
+    if held is None:
+        raise InProgress(f"another worker holds {row.id}; ask again later", order_id=row.order_id)
+    return (yield from _refund(account, command, held, payment, talk))
+
+
+def _given_up(row: Row) -> Steps[bool]:
+    """Let go of a refund that was not asked for; False where another worker holds it by now."""
+    try:
+        moved = yield from change(row, "nothing was asked of the PG", state=State.NOT_SENT, lease_until=None,
+                                  check_at=None)
+    except LedgerError:
+        return True  # It stays opened, and whoever finds it after its lease gives it up.
+    return moved is not None
+
+
+def _late(row: Row, payment: Payment) -> Steps[Cancellation | None]:
+    """A refund that was proven not done, asked for again: what the PG did with the first asking comes first.
+
+    Raises: OutcomeUnknown where the balance moved by something else meanwhile: then only a person can tell.
+    """
+    if given(row, payment) == 0:
+        return None
+    if shows(row, payment):
+        return (yield from recorded(row, payment, attention="late: the PG gave it back after it was thought not sent"))
+    raise OutcomeUnknown(f"the balance of order {row.order_id} moved since this refund was first asked for; look at "
+                         "the PG's record, then use a new cancel_id", order_id=row.order_id)
+
+
+def _surprise(account: Account, row: Row, payment: Payment) -> Steps[str | None]:
+    """A refund that this ledger does not know of (the PG's console, a restored backup) is worth a person's look."""
+    unknown_part = payment.cancelled.amount - (yield from known(account, row))
+    return "the PG had given money back that this ledger knows nothing of" if unknown_part > 0 else row.attention
+
+
+def _amount(command: Cancel | CancelWhole, payment: Payment) -> Money:
+    """The stated amount, or all that is left.
+
+    Raises: BadCommand where that much is not left.
+    """
+    if payment.left.is_zero:
+        raise BadCommand(f"everything was given back for order {command.order_id} already; nothing was sent")
+    if isinstance(command, CancelWhole):
+        return payment.left
+    if command.money > payment.left:
+        raise BadCommand(f"{command.money} is more than the {payment.left} left of order {command.order_id}; "
+                         "nothing was sent")
+    return command.money
+
+
+def _refund(account: Account, command: Cancel | CancelWhole, row: Row, payment: Payment,
+            talk: Talk) -> Steps[Cancellation]:
+    assert row.money is not None
+    stated = command if isinstance(command, Cancel) else Cancel(
+        cancel_id=command.cancel_id, order_id=command.order_id, money=row.money, reason=command.reason,
+        requested_by=command.requested_by, extra=command.extra)
+    try:
+        after = yield from talk.say(account.provider.cancel(stated, payment))
+    except Exception as error:
+        fault: Exception = error
+    except GeneratorExit:
+        raise
+    except BaseException:
+        yield from interrupted(account, row, talk)
+        raise
+    else:
+        fault = OutcomeUnknown(SAID_DONE)
+        if _is_same(payment, after) and given(row, after) == row.money.amount:
+            return (yield from recorded(row, after))
+    if not talk.sent:
+        raise (yield from never_left(account, row, fault))
+    # Without a checksum a refund asked for again could be given again, so such a contradiction is left to a person.
+    said_done = str(fault) == SAID_DONE and account.spec.profile.cancel_guard.value is CancelGuard.COMPARE
+    return (yield from _doubted(account, row, fault, talk, SAID_DONE if said_done else None))
+
+
+def _is_same(before: Payment, after: Payment) -> bool:
+    return (after.provider_id, after.order_id, after.money) == (before.provider_id, before.order_id, before.money)
+
+
+def _doubted(account: Account, row: Row, fault: Exception, talk: Talk, attention: str | None) -> Steps[Cancellation]:
+    cause = fault if isinstance(fault, PaygateError) else None
+    try:
+        row = yield from in_doubt(account, row, f"refund in doubt: {noted(fault)}", cause)
+        if attention is not None:
+            row = (yield from change(row, "contradiction", state=row.state, attention=attention)) or row
+        row = yield from look_at_refund(account, row, talk, mine=True)
+    except LedgerError:
+        raise unrecorded_doubt(row, cause) from None
+    except PaygateError:
+        raise unknown(row, cause) from None
+    if row.state in UNRESOLVED:
+        raise unknown(row, cause) from None
+    return told(row)

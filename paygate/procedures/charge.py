@@ -1,0 +1,209 @@
+"""Charge a billing key: written down, sent at most once, believed only when the answer names what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from ..capability import Capability
+from ..commands import Charge
+from ..errors import Declined, OutcomeUnknown, PaygateError, Refused
+from ..flow import Flow
+from ..ledger.row import Kind, LedgerError, Row, State
+from ..ledger.rules import Verdict, key_digest
+from ..model import Payment, PaymentStatus
+from ..secret import Secret
+from .account import Account
+from .begin import begin, new_row
+from .outcome import (
+    Finding,
+    Seen,
+    declined,
+    judge,
+    not_sent,
+    noted,
+    reason,
+    refusal_from,
+    refusal_text,
+    unknown,
+    unrecorded_doubt,
+)
+from .settle import ask, in_doubt, interrupted, look, payment_of, settle, unrecorded
+from .steps import Steps, change
+from .talk import Talk
+
+
+def charge(account: Account, command: Charge) -> Steps[Payment]:
+    """Charge `command.billing_key` now, at most once, ever.
+
+    Raises: Declined, Refused, NotSent, InProgress, Conflict, OutcomeUnknown, SetupError.
+    """
+    account.require(Capability.CHARGE)
+    account.check(command)
+    row = new_row(account, Kind.CHARGE, command.order_id, command, money=command.money,
+                  key_digest=key_digest(command.billing_key.value))
+    return (yield from take(account, row, partial(account.provider.charge, command), hide=command.billing_key.value))
+
+
+def take(account: Account, fresh: Row, asking: Callable[[], Flow[Payment]], *,
+         hide: Secret | None = None) -> Steps[Payment]:
+    """Write `fresh` down and take money with the flow of `asking`, or tell what became of it before.
+
+    Raises: as `charge`.
+    """
+    talk = Talk(account, hide=hide)
+    begun = yield from begin(account, fresh)
+    if begun.verdict is Verdict.SEND:
+        return (yield from account.sending([fresh.id], _send(account, asking, begun.row, talk)))
+    if begun.verdict is Verdict.LOOK:
+        return told((yield from _looked(account, begun.row, talk)))
+    return told(begun.row)
+
+
+def _looked(account: Account, row: Row, talk: Talk) -> Steps[Row]:
+    try:
+        return (yield from look(account, row, talk))
+    except OutcomeUnknown as error:
+        raise unknown(row, error) from error.__cause__
+    except LedgerError:
+        raise unrecorded_doubt(row) from None
+
+
+def told(row: Row, cause: PaygateError | None = None) -> Payment:
+    """What a row tells the caller.
+
+    Raises: what was recorded; OutcomeUnknown where nothing is certain.
+    """
+    payment = payment_of(row)
+    if row.state is State.ANSWERED and payment is not None:
+        return payment
+    if row.state is State.REFUSED:
+        raise refusal_from(row)
+    if row.state is State.NOT_SENT:
+        raise not_sent(row, "the PG is proven to know nothing of it")
+    if row.state is State.SENT and payment is not None and payment.status is PaymentStatus.PENDING:
+        return payment
+    raise unknown(row, cause)
+
+
+def _send(account: Account, asking: Callable[[], Flow[Payment]], row: Row, talk: Talk) -> Steps[Payment]:
+    fault: Exception
+    try:
+        payment = yield from talk.say(asking())
+    except Exception as error:
+        fault = error
+    except GeneratorExit:
+        raise  # Dropped, like a crash: the row stays as it stands and is looked up later.
+    except BaseException:
+        yield from interrupted(account, row, talk)
+        raise
+    else:
+        return (yield from _answered(account, row, talk, payment))
+    if not talk.sent:
+        raise (yield from never_left(account, row, fault))
+    return (yield from _doubted(account, row, talk, fault))
+
+
+def never_left(account: Account, row: Row, fault: Exception) -> Steps[PaygateError]:
+    """Nothing left this machine: write that down and say it."""
+    error = as_not_sent(row, fault)
+    try:
+        yield from change(row, "nothing was sent", state=State.NOT_SENT, lease_until=None, check_at=None,
+                          refusal=refusal_text(error) if isinstance(error, Refused) else None)
+    except LedgerError:
+        error.unrecorded = True
+    return error
+
+
+def as_not_sent(row: Row, fault: Exception) -> PaygateError:
+    """The error for a fault before anything was sent: what says so already, or NotSent."""
+    if isinstance(fault, PaygateError) and fault.moved is False:
+        fault.order_id = fault.order_id or row.order_id
+        return fault
+    error = not_sent(row, reason(fault))
+    error.__cause__ = fault
+    return error
+
+
+def _answered(account: Account, row: Row, talk: Talk, payment: Payment) -> Steps[Payment]:
+    finding = judge(row, [payment], is_test=account.is_test)
+    if finding.seen is Seen.CONTRADICTED:
+        return (yield from _doubted(account, row, talk, OutcomeUnknown(finding.why or ""), attention=finding.why))
+    if finding.seen is Seen.FAILED:
+        return (yield from _doubted(account, row, talk, Declined("declined"), answer=finding))
+    return (yield from _recorded(account, row, finding))
+
+
+def _recorded(account: Account, row: Row, finding: Finding, *, cause: PaygateError | None = None,
+              attention: str | None = None) -> Steps[Payment]:
+    """Write what the PG says down; if the ledger fails now, the caller still learns of it."""
+    try:
+        row = yield from settle(account, row, finding, mine=True)
+        row = yield from _flagged(row, attention)
+    except LedgerError:
+        if finding.payment is None or finding.seen is Seen.CONTRADICTED:
+            raise unrecorded_doubt(row, cause) from None
+        if finding.seen is Seen.FAILED:
+            raise _unrecorded(declined(finding.payment)) from None
+        return unrecorded(finding.payment)
+    return told(row, cause)
+
+
+def _unrecorded(error: Declined) -> Declined:
+    error.unrecorded = True
+    return error
+
+
+def _doubted(account: Account, row: Row, talk: Talk, fault: Exception, *, answer: Finding | None = None,
+             attention: str | None = None) -> Steps[Payment]:
+    """It may have happened, or the PG says no: one look-up decides what can be said now."""
+    cause = fault if isinstance(fault, PaygateError) else None
+    if answer is not None and answer.payment is not None:
+        cause = declined(answer.payment)
+    try:
+        try:
+            records, heard = (yield from ask(account, row, talk)), True
+        except Exception:
+            records, heard = None, False
+        finding = None if records is None else judge(row, records, is_test=account.is_test)
+        if finding is not None and finding.seen is not Seen.ABSENT:
+            return (yield from _recorded(account, row, finding, cause=cause, attention=attention))
+        if isinstance(fault, Declined) and heard and records is None:
+            # This PG cannot be asked, and its complete answer, which names our order, says declined.
+            return (yield from _declined(account, row, fault, answer, talk))
+        row = yield from in_doubt(account, row, _note(cause or fault), cause)
+        if finding is not None:
+            row = yield from settle(account, row, finding, mine=True)
+        row = yield from _flagged(row, attention)
+    except LedgerError:
+        raise unrecorded_doubt(row, cause) from None
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException:
+        yield from interrupted(account, row, talk)
+        raise
+    raise unknown(row, cause) from None
+
+
+def _flagged(row: Row, attention: str | None) -> Steps[Row]:
+    if attention is None or row.attention is not None:
+        return row
+    return (yield from change(row, "contradiction", state=row.state, attention=attention)) or row
+
+
+def _declined(account: Account, row: Row, fault: Declined, answer: Finding | None, talk: Talk) -> Steps[Payment]:
+    if answer is not None:
+        return (yield from _recorded(account, row, answer))
+    fault.order_id = row.order_id
+    try:
+        moved = yield from change(row, "the PG declined", state=State.REFUSED, lease_until=None, checks=0,
+                                  refusal=refusal_text(fault), check_at=account.now() + 5 * account.settle_s)
+    except LedgerError:
+        raise _unrecorded(fault) from None
+    if moved is not None:
+        raise fault
+    return told((yield from look(account, row, talk, mine=True)))
+
+
+def _note(fault: Exception) -> str:
+    return f"outcome unknown: {noted(fault)}"

@@ -1,0 +1,88 @@
+"""What only a person may do: say what became of an order nobody can look up, and put an attention aside.
+
+Both need a name and a reason, which stay in the trail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from ..codec import dump
+from ..errors import BadCommand, Refused
+from ..ledger.row import Book, Kind, Row, State
+from ..ledger.rules import UNRESOLVED
+from ..model import Cancellation, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus
+from .account import Account
+from .outcome import refusal_text
+from .settle import payment_of
+from .steps import Steps, change, get_row
+
+Resolution = Literal["paid", "failed", "not_sent"]
+_STATES = {"paid": State.ANSWERED, "failed": State.REFUSED, "not_sent": State.NOT_SENT}
+
+
+def resolve(account: Account, id: str, as_: Resolution, *, by: str, why: str) -> Steps[Row]:
+    """Decide what became of the unknown order or refund `id`. For a refund, "paid" means that it was given back.
+
+    Raises: BadCommand (no such id, it is not in doubt, or no reason is given).
+    """
+    row = yield from _row(account, id, lambda row: row.state is State.UNKNOWN, by=by, why=why)
+    if row.state is not State.UNKNOWN:
+        raise BadCommand(f"{id} is {row.state.value} and needs no decision; acknowledge() puts an attention aside")
+    result = (yield from _decided(row)) if as_ == "paid" else row.result
+    note = f"resolved as {as_} by {by}: {why}"[:500]
+    return _done(id, (yield from change(
+        row, note, state=_STATES[as_], lease_until=None, check_at=None, attention=None, result=result,
+        refusal=refusal_text(Refused(note)) if as_ == "failed" else None)))
+
+
+def acknowledge(account: Account, id: str, *, by: str, why: str) -> Steps[Row]:
+    """Put the attention of a settled order, refund or stray payment aside. Nothing else about it changes.
+
+    Raises: BadCommand (no such id, nothing to acknowledge, still in doubt, or no reason is given).
+    """
+    row = yield from _row(account, id, lambda row: row.attention is not None, by=by, why=why)
+    if row.attention is None or row.state in UNRESOLVED:
+        raise BadCommand(f"{id} is {row.state.value} and has nothing to acknowledge; resolve() ends a doubt")
+    return _done(id, (yield from change(row, f"acknowledged by {by}: {why}"[:500], state=row.state, attention=None)))
+
+
+def _row(account: Account, id: str, fits: Callable[[Row], bool], *, by: str, why: str) -> Steps[Row]:
+    """The row called `id` that fits, else the first one called so: payments, refunds, then stray payments."""
+    if not by.strip() or not why.strip():
+        raise BadCommand("deciding needs who decided it and why")
+    found: list[Row] = []
+    for book in Book:
+        row = yield from get_row(account.scope, book, id)
+        if row is not None:
+            found.append(row)
+    if not found:
+        raise BadCommand(f"nothing called {id[:40]!r} is in the ledger")
+    return next(filter(fits, found), found[0])
+
+
+def _done(id: str, row: Row | None) -> Row:
+    if row is None:
+        raise BadCommand(f"{id} was changed meanwhile; look again")
+    return row
+
+
+def _decided(row: Row) -> Steps[str]:
+    """The result to record where a person says that the money moved."""
+    assert row.money is not None
+    if row.kind is Kind.SCHEDULE:
+        assert row.due_at is not None
+        due_at = datetime.fromtimestamp(row.due_at, UTC)
+        return dump(ScheduledCharge(order_id=row.order_id, due_at=due_at, money=row.money,
+                                    status=ScheduleStatus.EXECUTED, payment_status=PaymentStatus.PAID))
+    if row.kind is not Kind.CANCEL:
+        return dump(Payment(order_id=row.order_id, provider_id=row.provider_id, status=PaymentStatus.PAID,
+                            money=row.money))
+    owner = yield from get_row(row.gateway, Book.PAYMENT, row.order_id)
+    payment = None if owner is None or owner.kind is Kind.SCHEDULE else payment_of(owner)
+    if payment is None:
+        payment = Payment(order_id=row.order_id, provider_id=None, status=PaymentStatus.CANCELLED, money=row.money,
+                          cancelled=row.money)
+    return dump(Cancellation(cancel_id=row.id, order_id=row.order_id, money=row.money, payment=payment))

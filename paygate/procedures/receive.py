@@ -1,0 +1,204 @@
+"""A webhook is a hint: what it names is looked up, and only the PG's own record, bound to our order, changes anything.
+
+What concerns no payment (a subscription, an invoice, a customer, a product) changes nothing here: it is told once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from attrs import evolve
+
+from ..capability import Capability
+from ..codec import dump, load
+from ..errors import BadCommand, Forged, NotSent, OutcomeUnknown, Refused
+from ..ledger.row import Book, Kind, Row, State
+from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus, Subject
+from .account import Account
+from .outcome import Seen, judge
+from .reading import look_up
+from .schedule import look_at_schedule
+from .settle import ask, payment_of, settle, whole_story
+from .steps import Entry, Steps, change, get_row, open_rows
+from .talk import Talk
+
+_KINDS = {
+    PaymentStatus.PENDING: EventKind.PAYMENT_PENDING,
+    PaymentStatus.PAID: EventKind.PAYMENT_PAID,
+    PaymentStatus.FAILED: EventKind.PAYMENT_FAILED,
+    PaymentStatus.PARTLY_CANCELLED: EventKind.PAYMENT_CANCELLED,
+    PaymentStatus.CANCELLED: EventKind.PAYMENT_CANCELLED,
+}
+_SUBJECTS = {
+    "subscription": EventKind.SUBSCRIPTION_CHANGED,
+    "invoice": EventKind.INVOICE_CHANGED,
+    "customer": EventKind.CUSTOMER_CHANGED,
+    "product": EventKind.PRODUCT_CHANGED,
+    "other": EventKind.OTHER,
+}
+
+
+def receive(account: Account, headers: Mapping[str, str], body: bytes) -> Steps[Event]:
+    """Turn a webhook into a verified event and bring the ledger up to date.
+
+    Raises: Forged (it contradicts the PG's own record, or there is none: answer 400), OutcomeUnknown (the PG could not
+    be asked: answer 503, so that it is sent again).
+    """
+    account.require(Capability.RECEIVE)
+    hint = account.provider.read_webhook(_once_each(headers), body, account.clock.now())
+    talk = Talk(account)
+    if hint.kind != "payment":
+        return (yield from _of_no_payment(account, hint, body, talk))
+    try:
+        payment = yield from _looked_up(account, hint, talk)
+    except BadCommand:
+        raise Forged("the webhook names what is no id of a payment; nothing was changed") from None
+    if hint.order_id is not None and hint.order_id != payment.order_id:
+        raise Forged("the webhook names another order than the PG's record of that payment; nothing was changed",
+                     order_id=payment.order_id)
+    row = yield from get_row(account.scope, Book.PAYMENT, payment.order_id)
+    if row is None:
+        return (yield from _unasked(account, payment))
+    if row.kind is Kind.SCHEDULE:
+        return (yield from _scheduled(account, row, payment, talk))
+    before = (row.state, payment_of(row))
+    finding = judge(row, (yield from whole_story(account, row, payment, talk)), is_test=account.is_test)
+    row = yield from settle(account, row, finding)
+    if finding.seen is Seen.CONTRADICTED:
+        raise Forged(f"{finding.why}; order {row.order_id} was not changed by this webhook", order_id=row.order_id)
+    payment = finding.payment or payment
+    row = yield from _refunded_elsewhere(row, payment)
+    known = payment_of(row)
+    if row.state is State.ANSWERED and known is not None:
+        payment = known  # Never older than what the ledger knows.
+    is_news = before != (row.state, known) and (yield from _is_first(account, row, payment))
+    return event(account, row, payment, is_news=is_news)
+
+
+def _is_first(account: Account, row: Row, payment: Payment) -> Steps[bool]:
+    """Whether this delivery is the first to tell it: two that arrive together are told apart by the ledger."""
+    fact = Row(gateway=account.scope, kind=Kind.EVENT, id=_event_id(account, payment), order_id=row.order_id, digest="",
+               state=State.ANSWERED, opened_at=account.now(), provider_id=payment.provider_id)
+    (_, is_new), = yield from open_rows([fact], "webhook")
+    return is_new
+
+
+def _once_each(headers: Mapping[str, str]) -> dict[str, str]:
+    lowered = {name.lower(): value for name, value in headers.items()}
+    if len(lowered) != len(headers):
+        raise Forged("a webhook that names a header twice; nothing was changed")
+    return lowered
+
+
+def _looked_up(account: Account, hint: Hint, talk: Talk) -> Steps[Payment]:
+    if hint.provider_id is None and hint.alias is not None:
+        named = yield from look_up(account, hint.alias, talk)
+        # Asked again under its proper id, because only that one is bound to an order of ours.
+        hint = hint if named is None else evolve(hint, provider_id=named.provider_id)
+    if hint.provider_id is not None and account.supports(Capability.LOOKUP):
+        payment = yield from look_up(account, hint.provider_id, talk)
+        if payment is not None and payment.provider_id == hint.provider_id:
+            return payment
+    elif hint.order_id is not None:
+        row = yield from get_row(account.scope, Book.PAYMENT, hint.order_id)
+        records = (yield from ask(account, row, talk)) if row is not None else None
+        if row is not None and records:
+            deciding = judge(row, records, is_test=account.is_test).payment
+            assert deciding is not None
+            return deciding
+    raise Forged("the PG has no record of what the webhook claims; nothing was changed")
+
+
+def _unasked(account: Account, payment: Payment) -> Steps[Event]:
+    """A payment under an order that this ledger never sent: a subscription's renewal, or one for a person."""
+    assert payment.provider_id is not None
+    if payment.renews is not None:
+        began: Row | None = yield Entry("by_provider_id", (account.scope, payment.renews))
+        if began is not None and began.kind is Kind.SUBSCRIBE:
+            return (yield from _renewal(account, evolve(payment, order_id=began.order_id)))
+    is_new = True
+    if payment.status.took_money:
+        row = _kept(account, Kind.STRAY, payment, "the PG has a payment that this ledger never asked for")
+        _, is_new = (yield from open_rows([row], "stray payment"))[0]
+    return Event(id=_event_id(account, payment), kind=EventKind.UNMATCHED, gateway=account.name,
+                 order_id=payment.order_id, payment=payment, is_news=is_new)
+
+
+def _renewal(account: Account, payment: Payment) -> Steps[Event]:
+    """The PG charged the next period of a subscription by itself, or failed to."""
+    row, is_news = (yield from open_rows([_kept(account, Kind.RENEWAL, payment, None)], "renewed by the PG"))[0]
+    if not is_news and payment_of(row) != payment:
+        yield from change(row, "the PG's record changed", state=row.state, result=dump(payment))
+        is_news = True
+    return Event(id=_event_id(account, payment), kind=_KINDS[payment.status], gateway=account.name,
+                 order_id=payment.order_id, payment=payment, is_news=is_news)
+
+
+def _kept(account: Account, kind: Kind, payment: Payment, attention: str | None) -> Row:
+    assert payment.provider_id is not None
+    return Row(gateway=account.scope, kind=kind, id=payment.provider_id, order_id=payment.order_id, digest="",
+               state=State.ANSWERED, opened_at=account.now(), money=payment.money, provider_id=payment.provider_id,
+               result=dump(payment), attention=attention)
+
+
+def _of_no_payment(account: Account, hint: Hint, body: bytes, talk: Talk) -> Steps[Event]:
+    """Believed where the PG signed it or its own record agrees; written down, so that it is news only once."""
+    signed = hint.is_signed
+    if not signed:
+        try:
+            looked = yield from talk.say(account.provider.look_at(hint))
+        except (NotSent, Refused):
+            raise OutcomeUnknown("the PG could not be asked about a webhook; answer so that it is sent again") from None
+        if looked is None:
+            raise Forged("the PG has no record of what the webhook claims; nothing was changed")
+        hint = looked
+    kind = "other" if hint.kind == "payment" else hint.kind
+    began: Row | None = None
+    if hint.began_by is not None:
+        began = yield Entry("by_provider_id", (account.scope, hint.began_by))
+    identity = f"{kind}:{hint.identity or hashlib.sha256(body).hexdigest()}"
+    fact = Row(gateway=account.scope, kind=Kind.EVENT, id=identity, order_id=began.order_id if began else "", digest="",
+               state=State.ANSWERED, opened_at=account.now(), provider_id=hint.provider_id)
+    _, is_new = (yield from open_rows([fact], f"webhook: {hint.event or hint.claim or kind}"[:200]))[0]
+    return Event(id=f"{account.name}:{identity}", kind=_SUBJECTS[kind], gateway=account.name,
+                 order_id=began.order_id if began else None, payment=None, is_news=is_new,
+                 subject=Subject(kind=kind, provider_id=hint.provider_id, event=hint.event),
+                 verified_by="signature" if signed else "lookup")
+
+
+def _scheduled(account: Account, row: Row, payment: Payment, talk: Talk) -> Steps[Event]:
+    """A dated charge was carried out: the schedule's own record is asked as well, and must agree."""
+    finding = judge(row, [payment], is_test=account.is_test)
+    if finding.seen is Seen.CONTRADICTED:
+        yield from change(row, "contradiction", state=row.state, attention=finding.why)
+        raise Forged(f"{finding.why}; order {row.order_id} was not changed by this webhook", order_id=row.order_id)
+    before = row.result
+    row = yield from look_at_schedule(account, row, talk)
+    held = load(row.result, ScheduledCharge) if row.result is not None else None
+    if held is not None and held.status is not ScheduleStatus.EXECUTED:
+        raise OutcomeUnknown(f"the PG has a payment for order {row.order_id} but still calls it {held.status.value}; "
+                             "ask again later", order_id=row.order_id)
+    return event(account, row, payment, is_news=row.result != before)
+
+
+def _refunded_elsewhere(row: Row, payment: Payment) -> Steps[Row]:
+    """A refund made in the PG's console shows in the payment's record: keep the newer one."""
+    known = payment_of(row)
+    if row.state is not State.ANSWERED or known is None or row.result == dump(payment) \
+            or not payment.status.took_money or payment.cancelled < known.cancelled:
+        return row
+    return (yield from change(row, "the PG's record changed", state=row.state, result=dump(payment))) or row
+
+
+def event(account: Account, row: Row, payment: Payment, *, is_news: bool) -> Event:
+    """The neutral event of a verified payment."""
+    kind = EventKind.KEY_REGISTERED if row.kind is Kind.REGISTER and payment.status is PaymentStatus.PAID \
+        else _KINDS[payment.status]
+    return Event(id=_event_id(account, payment), kind=kind, gateway=account.name, order_id=payment.order_id,
+                 payment=payment, is_news=is_news)
+
+
+def _event_id(account: Account, payment: Payment) -> str:
+    """The same for every delivery of the same fact: (gateway, payment, status, what was given back)."""
+    return f"{account.name}:{payment.provider_id}:{payment.status.value}:{payment.cancelled.amount}"

@@ -1,0 +1,79 @@
+"""Walk what is open, unknown or pending, and ask the PG. One order's failure never stops the walk."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from ..errors import BadCommand
+from ..ledger.row import Kind, LedgerError, Row, State
+from ..ledger.rules import UNRESOLVED, next_check
+from .account import Account
+from .outcome import reason
+from .refunds import look_at_refund
+from .schedule import look_at_schedule
+from .settle import UNRESOLVED as IN_DOUBT
+from .settle import look
+from .steps import Entry, Steps, change
+from .talk import Talk
+
+
+@define
+class Report:
+    """What a walk did: how many rows it asked about, which it settled, which are still open, which need a person."""
+
+    checked: int = 0
+    settled: list[str] = field(factory=list)
+    still_open: list[str] = field(factory=list)
+    attention: list[str] = field(factory=list)
+    failed: dict[str, str] = field(factory=dict)
+    """Rows the PG could not be asked about this time: id and reason, in our words."""
+
+
+def reconcile(account: Account, limit: int) -> Steps[Report]:
+    """Look at up to `limit` rows whose next look is due.
+
+    Raises: nothing for a single row; BadCommand; LedgerError where the ledger itself cannot be read.
+    """
+    if type(limit) is not int or limit < 1:
+        raise BadCommand("limit is a whole number of rows, at least 1; nothing was asked")
+    report = Report()
+    rows: list[Row] = yield Entry("due", (account.scope, account.now(), limit))
+    for row in rows:
+        report.checked += 1
+        try:
+            row = yield from heal(account, row)
+        except Exception as error:
+            # A provider's bug in one look-up too: told by the report, and the walk goes on.
+            report.failed[row.id] = why = reason(error)
+            yield from _postponed(account, row, why)
+            continue
+        (report.still_open if row.state in UNRESOLVED else report.settled).append(row.id)
+        if row.attention is not None:
+            report.attention.append(row.id)
+    return report
+
+
+def heal(account: Account, row: Row) -> Steps[Row]:
+    """One look at a row of any kind."""
+    talk = Talk(account)
+    if row.kind is Kind.CANCEL:
+        return (yield from look_at_refund(account, row, talk))
+    if row.kind is Kind.SCHEDULE:
+        return (yield from look_at_schedule(account, row, talk))
+    return (yield from look(account, row, talk))
+
+
+def _postponed(account: Account, row: Row, why: str) -> Steps[None]:
+    """Could not be asked: try again later, for as long as the timetable lasts, then every day, and a person is told."""
+    now = account.now()
+    checks = row.checks + 1
+    check_at = next_check(checks, now, account.settle_s)
+    # A promise the PG holds is open as well, though its own command was answered.
+    is_open = row.state in UNRESOLVED or (row.kind is Kind.SCHEDULE and row.state is State.ANSWERED)
+    given_up = check_at is None and is_open and row.attention is None
+    attention = f"{IN_DOUBT}the PG could not be asked about it" if given_up else row.attention
+    try:
+        yield from change(row, f"could not be looked up: {why}", state=row.state, checks=checks, attention=attention,
+                          check_at=now + 86_400.0 if check_at is None else check_at)
+    except LedgerError:
+        pass  # The row keeps its old check_at and is walked again.

@@ -1,0 +1,168 @@
+"""What the PG's balance says of a refund: whether it was done, is not done, or is for a person to tell."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from ..codec import dump, load
+from ..errors import BadCommand, NotFound, OutcomeUnknown
+from ..ledger.row import Book, Kind, LedgerError, Row, State
+from ..ledger.rules import UNRESOLVED
+from ..model import Cancellation, Payment
+from .account import Account
+from .outcome import contradiction, not_sent, refusal_from, unknown
+from .settle import UNRESOLVED as UNRESOLVED_BY
+from .settle import ask, missed, payment_of, watch
+from .steps import Entry, Steps, change, get_row, reread
+from .talk import Talk
+
+SAID_DONE = "the PG said that it gave the money back, and its record does not show it"
+
+
+@frozen(kw_only=True)
+class Asked:
+    """What a refund is measured against while its outcome is not known: the payment before it, and its reason."""
+
+    payment: Payment
+    reason: str
+
+
+def told(row: Row) -> Cancellation:
+    """What a refund's row tells the caller.
+
+    Raises: what was recorded; OutcomeUnknown where nothing is certain.
+    """
+    if row.state is State.ANSWERED and row.result is not None:
+        return load(row.result, Cancellation)
+    if row.state is State.REFUSED:
+        raise refusal_from(row)
+    if row.state is State.NOT_SENT:
+        raise not_sent(row, "the balance at the PG shows that it did not happen")
+    raise unknown(row)
+
+
+def balance(account: Account, row: Row, talk: Talk) -> Steps[Payment]:
+    """The payment to give back from, as the PG has it now.
+
+    Raises: NotFound, BadCommand (it took no money), OutcomeUnknown.
+    """
+    owner = yield from get_row(account.scope, Book.PAYMENT, row.order_id)
+    records = yield from ask(account, owner or evolve(row, kind=Kind.CHARGE, money=None, provider_id=None), talk)
+    if records is None:
+        raise BadCommand(f"order {row.order_id} is not in the ledger, and this PG cannot be asked by our order_id")
+    if not records:
+        raise NotFound(f"the PG has no payment for order {row.order_id}; nothing was sent", order_id=row.order_id)
+    takers = list({p.provider_id: p for p in records if p.status.took_money}.values())
+    if not takers:
+        raise BadCommand(f"order {row.order_id} is {records[-1].status.value}, so there is nothing to give back")
+    if len(takers) > 1:
+        raise OutcomeUnknown(f"the PG has more than one paid record for order {row.order_id}; a person must decide",
+                             order_id=row.order_id)
+    payment = takers[0]
+    why = contradiction(evolve(owner, state=State.SENT) if owner else evolve(row, money=None), payment,
+                        is_test=account.is_test)
+    if why is not None:
+        raise OutcomeUnknown(f"{why}; nothing was sent for order {row.order_id}", order_id=row.order_id)
+    if payment.cancelled.amount < (yield from known(account, row)):
+        raise OutcomeUnknown(f"the PG shows order {row.order_id} as it was before an earlier refund; ask again later",
+                             order_id=row.order_id)
+    return payment
+
+
+def known(account: Account, row: Row) -> Steps[int]:
+    """Minor units given back for the order as far as this ledger knows."""
+    refunds: list[Row] = yield Entry("refunds", (account.scope, row.order_id))
+    ours = sum(r.money.amount for r in refunds if r.state is State.ANSWERED and r.money is not None)
+    owner = yield from get_row(account.scope, Book.PAYMENT, row.order_id)
+    noted = payment_of(owner) if owner is not None and owner.kind is not Kind.SCHEDULE else None
+    return max(ours, 0 if noted is None else noted.cancelled.amount)
+
+
+def shows(row: Row, payment: Payment) -> bool:
+    """Whether `payment` shows this very refund: the balance is lower by exactly its amount and, where the PG lists
+    refunds, by one new one; where the PG had refused it, that one must also give our reason.
+    """
+    if row.money is None or given(row, payment) != row.money.amount:
+        return False
+    if row.result is None or not payment.cancellations:
+        return row.refusal is None
+    asked = load(row.result, Asked)
+    listed = {c.provider_id for c in asked.payment.cancellations}
+    new = [c for c in payment.cancellations if c.provider_id is None or c.provider_id not in listed]
+    return len(new) == 1 and new[0].money == row.money and (row.refusal is None or new[0].reason == asked.reason)
+
+
+def given(row: Row, payment: Payment) -> int:
+    """Minor units given back since the refund was measured."""
+    return payment.cancelled.amount - (row.before or 0)
+
+
+def recorded(row: Row, payment: Payment, *, attention: str | None = None) -> Steps[Cancellation]:
+    """Write a refund down as done; if the ledger fails now, the caller still learns of it."""
+    assert row.money is not None
+    done = Cancellation(cancel_id=row.id, order_id=row.order_id, money=row.money, payment=payment)
+    try:
+        is_over = row.attention is None or row.attention == SAID_DONE or row.attention.startswith(UNRESOLVED_BY)
+        kept = None if is_over else row.attention
+        moved = yield from change(row, "given back", state=State.ANSWERED, lease_until=None, check_at=None,
+                                  result=dump(done), attention=attention or kept)
+        if moved is None:
+            return told((yield from reread(row)))
+    except LedgerError:
+        return evolve(done, unrecorded=True)
+    yield from _note_on_payment(row, payment)
+    return done
+
+
+def _note_on_payment(row: Row, payment: Payment) -> Steps[None]:
+    """Let the payment's own row say what was given back (best effort: the PG's record is the truth)."""
+    try:
+        owner = yield from get_row(row.gateway, Book.PAYMENT, row.order_id)
+        if owner is not None and owner.state is State.ANSWERED and owner.kind is not Kind.SCHEDULE:
+            yield from change(owner, f"refund {row.id}", state=owner.state, result=dump(payment))
+    except LedgerError:
+        pass  # The refund itself is written down.
+
+
+def look_at_refund(account: Account, row: Row, talk: Talk, *, mine: bool = False) -> Steps[Row]:
+    """Compare the balance with the one before: reduced by exactly the amount is done, unchanged (twice, after the
+    settle window) is not sent, anything else is for a person.
+
+    Raises: OutcomeUnknown where the PG could not be asked.
+    """
+    now = account.now()
+    if not mine and account.is_held(row):
+        return row
+    if row.state is State.OPENED:
+        moved = yield from change(row, "its worker is gone; nothing was asked", state=State.NOT_SENT, lease_until=None,
+                                  check_at=None)
+        return moved if moved is not None else (yield from reread(row))
+    if row.money is None or row.before is None or row.state not in (*UNRESOLVED, State.NOT_SENT):
+        return (yield from _watched(account, row, now))
+    try:
+        payment = yield from balance(account, row, talk)
+    except (NotFound, BadCommand):
+        payment = None
+    if payment is not None and shows(row, payment):
+        late = "late: the PG gave it back after it was thought not sent" if row.state is State.NOT_SENT else None
+        yield from recorded(evolve(row, lease_until=None), payment, attention=late)
+        return (yield from reread(row))
+    if row.state is State.NOT_SENT:
+        return (yield from _watched(account, row, now))
+    if payment is not None and given(row, payment) == 0:
+        # What the PG itself called done is never proven not done by a record that does not show it.
+        said_done = row.attention == SAID_DONE
+        note, changes = missed(account, evolve(row, missed_at=None) if said_done else row, now)
+    else:
+        note, changes = missed(account, evolve(row, missed_at=None), now)
+        changes["attention"] = "the balance at the PG changed by something else than this refund"
+    moved = yield from change(row, note, lease_until=None, **changes)
+    return moved if moved is not None else (yield from reread(row))
+
+
+def _watched(account: Account, row: Row, now: float) -> Steps[Row]:
+    """One look more of those that follow an end; after the last one the row rests."""
+    changes = watch(row, account, now)
+    if not changes:
+        return row
+    return (yield from change(row, "checked", state=row.state, **changes)) or (yield from reread(row))

@@ -1,0 +1,250 @@
+"""Look at what the PG says of a row, and write down what that proves. Nothing here ever sends money anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import evolve
+
+from ..capability import Absence, Capability
+from ..codec import dump, load
+from ..errors import NotSent, OutcomeUnknown, PaygateError, Refused
+from ..ledger.row import Kind, LedgerError, Row, State, Taken
+from ..ledger.rules import is_absence_proven, next_check
+from ..model import Payment
+from .account import Account
+from .outcome import Finding, Seen, credentials, declined, judge, not_asked, refusal_text
+from .steps import Steps, change, reread
+from .talk import Talk
+
+AWAITS_PAYER = (Kind.PAY, Kind.REGISTER, Kind.SUBSCRIBE)
+
+UNRESOLVED = "unresolved: "
+"""How the attention of a doubt begins, as opposed to that of a contradiction."""
+
+
+def ask(account: Account, row: Row, talk: Talk) -> Steps[tuple[Payment, ...] | None]:
+    """Every record the PG has of the row's order; None where this PG cannot be asked.
+
+    Raises: OutcomeUnknown where it did not answer, or not to us (a refused question says nothing about the money).
+    """
+    try:
+        if account.supports(Capability.FIND):
+            return (yield from talk.say(account.provider.find(row.order_id)))
+        if (theirs := _known_as(row)) is not None and account.supports(Capability.LOOKUP):
+            found = yield from talk.say(account.provider.lookup(theirs, row.order_id))
+            return () if found is None else (found,)
+    except (NotSent, Refused, OutcomeUnknown) as error:
+        raise not_asked(f"order {row.order_id}", error, order_id=row.order_id) from credentials(error)
+    return None
+
+
+def whole_story(account: Account, row: Row, payment: Payment, talk: Talk) -> Steps[tuple[Payment, ...]]:
+    """`payment`, or every record under its order where it took no money: a later attempt of the payer may have."""
+    if payment.status.took_money or not account.supports(Capability.FIND):
+        return (payment,)
+    return (yield from ask(account, row, talk)) or (payment,)
+
+
+def _known_as(row: Row) -> str | None:
+    """The PG's id of the row's payment: the row's own, else that of a failed record, which may still be approved."""
+    if row.provider_id is not None or row.state is not State.REFUSED or row.result is None:
+        return row.provider_id
+    return load(row.result, Payment).provider_id
+
+
+def look(account: Account, row: Row, talk: Talk, *, mine: bool = False) -> Steps[Row]:
+    """Ask the PG about a charge, a one-off payment or a registration, and move its row as far as the answer proves.
+
+    `mine`: the caller holds the row's lease.
+    """
+    records = yield from ask(account, row, talk)
+    if records is None:
+        return (yield from unanswerable(account, row))
+    finding = judge(row, records, is_test=account.is_test)
+    return (yield from settle(account, row, finding, mine=mine))
+
+
+def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False) -> Steps[Row]:
+    """Move `row` as far as `finding` proves. Returns the row as it stands afterwards, whoever moved it."""
+    now = account.now()
+    if not mine and account.is_held(row) and finding.seen is not Seen.PAID:
+        return row  # Another worker holds it, and nothing but "paid" is certain before that worker is done.
+    if (step := _step(account, row, finding, now)) is None:
+        return row
+    note, changes = step
+    if evolve(row, lease_until=None, **changes) == row:
+        return row  # Nothing new: a repeated webhook or question costs no write.
+    try:
+        moved = yield from change(row, note, lease_until=None, **changes)
+    except Taken:
+        moved = yield from change(row, "the PG's payment id belongs to another order", attention=(
+            "the PG's payment belongs to another order already"), **_doubt(account, row, now))
+    return moved if moved is not None else (yield from reread(row))
+
+
+def _step(account: Account, row: Row, finding: Finding, now: float) -> tuple[str, dict[str, Any]] | None:
+    """What a finding makes of a row, as (note, changes)."""
+    match finding.seen:
+        case Seen.PAID:
+            return _paid(row, finding)
+        case Seen.PENDING if row.state in (State.SENT, State.UNKNOWN):
+            assert finding.payment is not None
+            return "the PG has not finished", _pending(account, row, finding.payment, now)
+        case Seen.FAILED if row.state in (State.SENT, State.UNKNOWN):
+            assert finding.payment is not None
+            return "the PG's record says failed", refused_changes(account, finding.payment, now)
+        case Seen.FAILED if row.state is State.ANSWERED:
+            return "the PG now says failed", {"state": row.state,
+                                              "attention": "the PG says failed after it had said paid"}
+        case Seen.CONTRADICTED if row.state in (State.SENT, State.UNKNOWN):
+            return "contradiction", {**_doubt(account, row, now), "attention": finding.why}
+        case Seen.CONTRADICTED:
+            return "contradiction", {"state": row.state, **watch(row, account, now), "attention": finding.why}
+        case Seen.ABSENT if row.state in (State.SENT, State.UNKNOWN):
+            return missed(account, row, now)
+    return "checked", {"state": row.state, **watch(row, account, now)}
+
+
+def _paid(row: Row, finding: Finding) -> tuple[str, dict[str, Any]]:
+    assert finding.payment is not None
+    known = payment_of(row) if row.state is State.ANSWERED else None
+    if known is not None and known.cancelled > finding.payment.cancelled:
+        return "older than what is known", {"state": row.state}  # A replica that lags behind a refund.
+    late = row.state in (State.REFUSED, State.NOT_SENT)
+    attention = row.attention if row.attention is None or not row.attention.startswith(UNRESOLVED) else None
+    if late:
+        attention = f"late approval: the PG took the money after this was {row.state.value}"
+    return "late approval" if late else "the PG's record says paid", {
+        "state": State.ANSWERED, "result": dump(finding.payment), "provider_id": finding.payment.provider_id,
+        "attention": attention, "check_at": None, "checks": 0}
+
+
+def refused_changes(account: Account, payment: Payment, now: float) -> dict[str, Any]:
+    """A failed record. It is watched for a day: some PGs approve late."""
+    return {"state": State.REFUSED, "refusal": refusal_text(declined(payment)), "result": dump(payment),
+            "checks": 0, "check_at": now + 5 * account.settle_s, "attention": None}
+
+
+def _again(account: Account, row: Row, now: float) -> dict[str, Any]:
+    """Keep the state, look again later. Whoever asks between two looks of the timetable does not use it up."""
+    if row.lease_until is None and row.check_at is not None and now < row.check_at:
+        return {"state": row.state, "checks": row.checks, "check_at": row.check_at}
+    return {"state": row.state, "checks": row.checks + 1, "check_at": next_check(row.checks + 1, now, account.settle_s)}
+
+
+def _pending(account: Account, row: Row, payment: Payment, now: float) -> dict[str, Any]:
+    """The PG itself says that it is not done; when the timetable is, a person is asked."""
+    changes = {**_again(account, row, now), "result": dump(payment), "provider_id": payment.provider_id}
+    if row.kind in AWAITS_PAYER:
+        # A payer who closes one window may pay in the next: where we can ask by our order, no window is *the* one.
+        if account.supports(Capability.FIND):
+            changes["provider_id"] = row.provider_id
+        if changes["check_at"] is None:
+            changes |= {"state": State.NOT_SENT, "checks": 0}
+    elif changes["check_at"] is None:
+        changes["attention"] = row.attention or f"{UNRESOLVED}the PG never finished it"
+    return changes
+
+
+def _doubt(account: Account, row: Row, now: float) -> dict[str, Any]:
+    """Keep or enter doubt, look again later; when there is no later, a person is asked."""
+    changes = {**_again(account, row, now), "state": State.UNKNOWN}
+    if row.state is State.SENT and row.sent_at is not None:
+        changes["sent_at"] = min(row.sent_at, now) if row.lease_until is None or now < row.lease_until else row.sent_at
+    if changes["check_at"] is None:
+        changes["attention"] = row.attention or f"{UNRESOLVED}the PG never told what became of it"
+    return changes
+
+
+def missed(account: Account, row: Row, now: float) -> tuple[str, dict[str, Any]]:
+    """The PG knows nothing of it: proof only after the settle window, and only where the profile says so."""
+    if row.kind in AWAITS_PAYER:
+        # The payer simply has not begun; the page may still be open. After the whole timetable it is an abandoned cart.
+        later = _again(account, row, now)
+        if later["check_at"] is None:
+            return "the payer never came", {**later, "state": State.NOT_SENT, "checks": 0}
+        return "the payer has not begun", later
+    # For a refund it is the balance that was read, and a balance is always an answer.
+    proves = row.kind is Kind.CANCEL or account.spec.profile.absence.value is not Absence.NOTHING
+    if proves and is_absence_proven(row, now, account.settle_s) and _has_waited(account, row):
+        account.doubts.pop(row.id, None)
+        return "proven absent", {"state": State.NOT_SENT, "checks": 0, "check_at": now + 5 * account.settle_s,
+                                 "attention": None}
+    return "not found yet", {**_doubt(account, row, now), "missed_at": row.missed_at or now}
+
+
+def _has_waited(account: Account, row: Row) -> bool:
+    """Whether this process, if it has seen the doubt begin, has waited as long by a clock that cannot jump."""
+    until = account.doubts.setdefault(row.id, account.clock.monotonic())
+    return account.clock.monotonic() >= until
+
+
+_WATCH = (5.0, 30.0)
+
+
+def watch(row: Row, account: Account, now: float) -> dict[str, Any]:
+    """After an end: look again after ten minutes, an hour, a day (for a settle window of two minutes)."""
+    if row.check_at is None or now < row.check_at:
+        return {}
+    later = (*(w * account.settle_s for w in _WATCH[1:]), 86_400.0)
+    return {"checks": row.checks + 1, "check_at": now + later[row.checks] if row.checks < len(later) else None}
+
+
+def unanswerable(account: Account, row: Row) -> Steps[Row]:
+    """A doubt that no look-up can resolve: a person is told, and a webhook may still help."""
+    now = account.now()
+    if row.state not in (State.SENT, State.UNKNOWN) or account.is_held(row):
+        return row
+    patient = row.opened_at + 900.0 > now
+    # A payer who has just closed a window may open it again; a charge that cannot be looked up is a doubt at once.
+    state = State.SENT if patient and row.kind in AWAITS_PAYER and row.state is State.SENT else State.UNKNOWN
+    moved = yield from change(row, "cannot be looked up at this PG", state=state, lease_until=None,
+                              check_at=row.opened_at + 900.0 if patient else None,
+                              attention=None if patient else f"{UNRESOLVED}this PG cannot be asked by our order_id")
+    return moved if moved is not None else (yield from reread(row))
+
+
+def in_doubt(account: Account, row: Row, note: str, cause: PaygateError | None = None) -> Steps[Row]:
+    """Write down that the outcome is not known: nothing leaves for this row from now on.
+
+    `cause` holds what the PG said, if anything.
+    """
+    now = account.now()
+    account.doubts[row.id] = account.clock.monotonic() + account.settle_s
+    changes = {**_doubt(account, row, now), "sent_at": now, "checks": 0,
+               "check_at": next_check(0, now, account.settle_s)}
+    if isinstance(cause, Refused):
+        changes["refusal"] = refusal_text(cause)
+    moved = yield from change(row, note, lease_until=None, **changes)
+    return moved if moved is not None else (yield from reread(row))
+
+
+def interrupted(account: Account, row: Row, talk: Talk) -> Steps[None]:
+    """The call is being torn down (KeyboardInterrupt, a cancelled task): leave the row telling the truth."""
+    if row.state is not State.SENT:
+        return
+    try:
+        if talk.sent:
+            yield from in_doubt(account, row, "interrupted after it may have been sent")
+        else:
+            yield from change(row, "interrupted before anything was sent", state=State.NOT_SENT, lease_until=None,
+                              check_at=None)
+    except LedgerError:
+        pass  # The row stays "sent" and is looked up later; what matters now is that the interrupt goes on.
+
+
+def payment_of(row: Row) -> Payment | None:
+    """The payment a row recorded last."""
+    return None if row.result is None else load(row.result, Payment)
+
+
+def latest(records: Sequence[Payment], row: Row, *, is_test: bool) -> Payment | None:
+    """The record that decides, whatever it says."""
+    return judge(row, records, is_test=is_test).payment
+
+
+def unrecorded(payment: Payment) -> Payment:
+    """The same payment, marked as not written to the ledger."""
+    return evolve(payment, unrecorded=True)

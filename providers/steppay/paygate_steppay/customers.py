@@ -1,0 +1,118 @@
+"""Customers and their saved means of payment: found by e-mail address, made where there is none.
+
+Source: V1 specification, customers (documented).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from paygate.codec import Unreadable
+from paygate.commands import Customer
+from paygate.errors import BadCommand
+from paygate.flow import Flow
+from paygate.model import BillingKey, KeyInfo
+from paygate.secret import Secret
+from paygate.wire import path
+
+from . import fields
+from .answers import accepted, understood
+from .asking import Asking
+from .fields import Record
+
+PAGE_SIZE = "100"
+MOST_PAGES = 20
+_KEY = re.compile(r"([0-9]{1,19}):([0-9]{1,19})")
+_CARD = re.compile(r"[0-9*-]{8,}")
+
+
+def find_or_create(asking: Asking, payer: Customer) -> Flow[int]:
+    """The number of the customer with the payer's e-mail address; the lowest of several.
+
+    The address goes into the query as a Secret, so that nothing shows it.
+
+    Raises: Refused, OutcomeUnknown. Nothing here moves money.
+    """
+    assert payer.email is not None  # checks.py asks for it
+    found: list[int] = []
+    for number in range(MOST_PAGES):
+        reply = yield asking.get(path("/api/v1/customers"), ("keyword", payer.email), ("size", PAGE_SIZE),
+                                 ("page", str(number)))
+        numbers, more = understood(_named, accepted(reply), payer.email)
+        found += numbers
+        if not more:
+            break
+    if found:
+        return min(found)
+    return understood(_number, accepted((yield asking.send("POST", path("/api/v1/customers"), body(payer)))))
+
+
+def body(payer: Customer) -> dict[str, Any]:
+    """A new customer. No username: the guide omits it, one list calls it required."""
+    made: dict[str, Any] = {"name": payer.name, "email": payer.email, "attributes": {}, "marketingSms": False,
+                            "marketingEmail": False, "marketingKakao": False}
+    return made if payer.phone is None else {**made, "phone": payer.phone}
+
+
+def newest_method(content: Any) -> int | None:
+    """The saved means of payment with the highest number (assumed to be the newest: no order names the one it saved).
+
+    Raises: Unreadable.
+    """
+    return max((number for number, _ in _methods(content)), default=None)
+
+
+def key_info(content: Any, key: Secret, gateway: str) -> KeyInfo | None:
+    """What a customer's record says of one saved means of payment.
+
+    Raises: Unreadable.
+    """
+    _, wanted = parts(key)
+    info = next((text for number, text in _methods(content) if str(number) == wanted), None)
+    if info is None:
+        return None
+    card = _CARD.search(info)
+    return KeyInfo(billing_key=BillingKey(gateway, key), method=info.partition(" ")[0] or None,
+                   card_number=card.group() if card else None)
+
+
+def key_of(customer: int, method: int) -> Secret:
+    """The value of a billing key: "customer:method"."""
+    return Secret(f"{customer}:{method}")
+
+
+def parts(key: Secret) -> tuple[str, str]:
+    """Customer and method of a billing key.
+
+    Raises: BadCommand.
+    """
+    match = _KEY.fullmatch(key.reveal())
+    if match is None:
+        raise BadCommand("this is no billing key of a saved means of payment; nothing was sent")
+    customer, method = match.groups()
+    return customer, method
+
+
+def _methods(content: Any) -> list[tuple[int, str]]:
+    saved = fields.rows(fields.record(content).get("paymentMethods"), "paymentMethods")
+    return [(fields.number(m.get("id"), "a payment method"), str(m.get("paymentInfo") or "")) for m in saved]
+
+
+def _named(content: Any, email: Secret) -> tuple[list[int], bool]:
+    page = fields.record(content)
+    rows = fields.rows(page.get("content"), "content")
+    if type(page.get("last")) is not bool:
+        raise Unreadable("the page does not say whether it is the last one")
+    wanted = email.reveal().strip().casefold()
+    return [_number(row) for row in rows if _email(row) == wanted], not page["last"]
+
+
+def _email(row: Record) -> str:
+    value = row.get("email")
+    return value.strip().casefold() if isinstance(value, str) else ""
+
+
+def _number(content: Any) -> int:
+    return fields.number(fields.record(content).get("id"), "the customer's id")
+

@@ -1,0 +1,85 @@
+"""A receipt: one payment by its idKey, and what it says. Pure; raises Unreadable.
+
+Its shape is published nowhere as a whole: the status words and paymentDate are documented, the partner's ids, amount
+and discount are what StepPay's own plugin reads (observed), what was given back is inferred from its internal record.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paygate.codec import Unreadable
+from paygate.model import DeclineReason, Payment, PaymentStatus
+from paygate.money import Money
+
+from . import fields, words
+from .fields import Record
+from .words import Standing
+
+
+def payment(content: Any, asked: str, offset_hours: int) -> Payment:
+    """Read the receipt of the payment `asked`, an idKey.
+
+    Raises: Unreadable, also where part was given back and the receipt does not say how much.
+    """
+    receipt = fields.record(content)
+    if receipt.get("idKey") is not None and fields.id_key(receipt["idKey"]) != asked:
+        raise Unreadable("it is the receipt of another payment")
+    word = receipt.get("paymentStatus")
+    if not isinstance(word, str) or word not in words.PAYMENT_STATUSES:
+        raise Unreadable("paymentStatus is not known")
+    standing = words.PAYMENT_STATUSES[word]
+    paid_at = fields.moment(receipt.get("paymentDate"), "paymentDate", offset_hours)
+    money = _charged(receipt)
+    status, back = _status(standing, receipt, money)
+    if status.took_money and paid_at is None:
+        status, back = PaymentStatus.PENDING, Money(0, money.currency)  # paymentDate lags (observed).
+    failed = status is PaymentStatus.FAILED
+    says = words.verbatim(receipt.get("errorMessage")) if failed else None
+    aborted = standing is Standing.ABORTED
+    reason = DeclineReason.PAYER_CANCELLED if aborted else words.decline_reason(says) if failed else None
+    return Payment(
+        order_id=fields.name_of(receipt.get("partnerOrderId"), "partnerOrderId"), provider_id=asked, status=status,
+        money=money, cancelled=back, paid_at=paid_at if status.took_money else None,
+        method=words.verbatim(receipt.get("paymentMethod")), card_number=words.verbatim(receipt.get("cardNumber")),
+        for_key=money.is_zero, reason=reason,
+        code=words.verbatim(receipt.get("errorCode")) if failed else None, message=says,
+        receipt_url=words.verbatim(receipt.get("paymentReceiptUrl")))
+
+
+def is_partly_back(content: Any) -> bool:
+    """Whether a receipt says that part was given back."""
+    word = content.get("paymentStatus") if isinstance(content, dict) else None
+    return words.PAYMENT_STATUSES.get(word) is Standing.PARTLY_BACK if isinstance(word, str) else False
+
+
+def _charged(receipt: Record) -> Money:
+    amount = fields.money(receipt.get("amount"), "amount")
+    discount = receipt.get("discount")
+    taken = Money(0, amount.currency) if discount is None else fields.money(discount, "discount")
+    if taken > amount:
+        raise Unreadable("the discount is more than the amount")
+    return amount - taken
+
+
+def _status(standing: Standing, receipt: Record, money: Money) -> tuple[PaymentStatus, Money]:
+    none = Money(0, money.currency)
+    match standing:
+        case Standing.PENDING:
+            return PaymentStatus.PENDING, none
+        case Standing.FAILED | Standing.ABORTED:
+            return PaymentStatus.FAILED, none
+    cancel = receipt.get("cancel")
+    said = cancel.get("canceledAmount") if isinstance(cancel, dict) else None
+    back = None if said is None else fields.money(said, "canceledAmount")
+    if standing is Standing.BACK:
+        if back is not None and back != money:
+            raise Unreadable("all was given back, but not the whole amount")
+        return PaymentStatus.CANCELLED, money
+    if standing is Standing.PAID:
+        if back is not None and not back.is_zero:
+            raise Unreadable("it is paid, and part was given back")
+        return PaymentStatus.PAID, none
+    if back is None or not none < back < money:
+        raise Unreadable("part was given back, but not how much")
+    return PaymentStatus.PARTLY_CANCELLED, back

@@ -1,0 +1,178 @@
+"""StepPay 비관리형: a browser script for the payer, a call to charge a key, a receipt to check everything by.
+
+Only flows live here. StepPay finds no payment by our id and refuses no repeated one: an answer that is lost stays
+unknown until a webhook or a person tells, and nothing is ever sent again. Receipts are read in receipts.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import evolve
+
+from paygate.codec import Unreadable
+from paygate.commands import Cancel, Charge, Customer, Pay, Register
+from paygate.errors import BadCommand, OutcomeUnknown, PaygateError, Refused
+from paygate.flow import Flow
+from paygate.model import Checkout, ClientCall, Hint, Payment, PaymentStatus
+from paygate.money import Money
+from paygate.provider import Provider
+from paygate.secret import Secret
+from paygate.wire import Response, path
+
+from . import answers, checks, fields, links, receipts, webhooks, words
+from .answers import accepted, known, unclear, understood
+from .asking import Asking
+from .settings import UnmanagedSettings
+
+SCRIPT = "https://cdn.steppay.kr/js/steppay-0.7.1.js"
+
+
+class Unmanaged(Provider):
+    """One StepPay account with one PG behind it."""
+
+    def __init__(self, settings: UnmanagedSettings) -> None:
+        self._settings = settings
+        self._asking = Asking(settings.secret_token)
+
+    def check(self, command: Any) -> None:
+        checks.unmanaged(command)
+
+    def is_unprocessed(self, response: Response) -> bool:
+        return answers.is_unprocessed(response)
+
+    def pay(self, command: Pay, prepared: str | None = None) -> Flow[Checkout]:
+        """Say how to open the window; nothing is sent. Its amount is the page's, so the receipt's is compared.
+
+        Source: payment SDK guide, Steppay.requestPay (documented).
+        """
+        yield from ()
+        return self._window(command, self._settings.method)
+
+    def register(self, command: Register, prepared: str | None = None) -> Flow[Checkout]:
+        """The same with a *_BILL method: an ordinary payment, which takes the money and issues a key (documented)."""
+        yield from ()
+        return self._window(command, self._settings.key_method)
+
+    def issued_key(self, payment: Payment) -> Flow[Secret | None]:
+        """The key is the idKey of the first *_BILL payment (documented)."""
+        yield from ()
+        is_key = payment.method in words.KEY_METHODS and payment.provider_id is not None
+        return Secret(str(payment.provider_id)) if is_key else None
+
+    def charge(self, command: Charge) -> Flow[Payment]:
+        """Charge a key, then read the receipt: the shape of the answer is published nowhere.
+
+        Once the PG has told the new idKey, a receipt that cannot be read yet is a pending payment, not a lost one.
+
+        Raises: Refused (the core makes it unknown: nothing proves that no money moved), OutcomeUnknown.
+
+        Source: unmanaged payment guide, POST /api/payment/billing (documented); answer: assumed.
+        """
+        reply = yield self._asking.send("POST", path("/api/payment/billing"), self._billing(command))
+        key, said = understood(_charged, accepted(reply, command.order_id), order_id=command.order_id)
+        if key is None:
+            raise OutcomeUnknown("the PG did not say which payment it made; wait for its webhook, never send it again",
+                                 order_id=command.order_id, code=said.code, pg_message=said.says)
+        try:
+            found = yield from self.lookup(key)
+        except PaygateError:
+            found = None
+        return found or Payment(order_id=command.order_id, provider_id=key, status=PaymentStatus.PENDING,
+                                money=command.money)
+
+    def lookup(self, provider_id: str, order_id: str | None = None) -> Flow[Payment | None]:
+        """The payment under an idKey; it names our order, so `order_id` is not needed.
+
+        Source: unmanaged payment guide, GET /api/payment/receipt/{idKey} (documented).
+        """
+        found = known((yield self._asking.get(path("/api/payment/receipt/{}", provider_id))))
+        return None if found is None else self._payment(found, provider_id)
+
+    def cancel(self, command: Cancel, payment: Payment) -> Flow[Payment]:
+        """Give money back, then read the receipt. Sent twice it would give back twice, so it never is.
+
+        Source: unmanaged payment guide, POST /api/internal/payment/cancel (documented; the answer: specification).
+        """
+        if payment.provider_id is None or command.money > payment.left:
+            raise BadCommand(f"only {payment.left} is left to give back; nothing was sent", order_id=command.order_id)
+        # Each segment came from a setting that is a plain path.
+        reply = yield self._asking.send("POST", path(self._settings.cancel_path), {
+            "idKey": payment.provider_id, "requestPrice": command.money.amount}, both_headers=True)
+        back = understood(_given_back, accepted(reply, command.order_id), order_id=command.order_id)
+        found = known((yield self._asking.get(path("/api/payment/receipt/{}", payment.provider_id))), command.order_id)
+        if found is None:
+            raise unclear("the receipt is gone", command.order_id)
+        if receipts.is_partly_back(found) and not isinstance(found.get("cancel"), dict) and payment.cancelled.is_zero \
+                and back == command.money < payment.money:
+            # This receipt lists no refunds. The first one is what the answer says it is; a second could not be told.
+            return evolve(payment, status=PaymentStatus.PARTLY_CANCELLED, cancelled=back)
+        return self._payment(found, payment.provider_id)
+
+    def read_return(self, query: Mapping[str, str]) -> Hint:
+        return links.read_chain(query)
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Hint:
+        return webhooks.read(headers, body, now, self._settings.webhook_keys, managed=False)
+
+    # What the verbs share
+
+    def _payment(self, content: Any, key: str) -> Payment:
+        return understood(receipts.payment, content, key, self._settings.utc_offset_hours)
+
+    def _window(self, command: Pay | Register, method: str) -> Checkout:
+        stated = command.extra.get(words.UNMANAGED, {}).get("paymentMethod", method)
+        params = {
+            "paymentKey": self._settings.payment_key, "paymentGateway": self._settings.payment_gateway,
+            "paymentMethod": stated, "partner": _partner(command.order_id, command.customer),
+            "product": {"itemName": command.title, "amount": command.money.amount, "quantity": 1,
+                        "currency": command.money.currency},
+            "customer": _payer(command.customer)}
+        call = ClientCall(script=SCRIPT, function="Steppay.requestPay", params=params, returns="chain")
+        return Checkout(order_id=command.order_id, action=call, takes_money=True)
+
+    def _billing(self, command: Charge) -> dict[str, Any]:
+        free = Money(0, command.money.currency) if command.tax_free is None else command.tax_free
+        return {
+            "idKey": command.billing_key.value, "partner": _partner(command.order_id, command.customer),
+            "product": {"itemName": command.title, "amount": command.money.amount, "quantity": 1},
+            "customer": _payer(command.customer), "taxFreeAmount": free.amount, "discount": 0, "isMobile": False}
+
+
+def _partner(order_id: str, payer: Customer) -> dict[str, str]:
+    """Our order and our name for the payer; without one, the order stands for it (the PG wants some text there)."""
+    return {"partnerOrderId": order_id, "partnerUserId": payer.id or order_id}
+
+
+def _payer(payer: Customer) -> dict[str, Secret]:
+    given = {"userName": payer.name, "phone": payer.phone, "email": payer.email}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _charged(content: Any) -> tuple[str | None, answers.Fault]:
+    """The new idKey in an answer to a charge: in `response`, else beside it (both assumed)."""
+    body = fields.record(content)
+    inner = body.get("response")
+    response: fields.Record = inner if isinstance(inner, dict) else {}
+    key = response.get("idKey") or body.get("idKey")
+    says = words.verbatim(response.get("errorMessage")) or words.verbatim(body.get("message"))
+    said = answers.Fault(code=words.verbatim(response.get("errorCode")), says=says or None)
+    return (None if key is None else fields.id_key(key)), said
+
+
+def _given_back(content: Any) -> Money:
+    """What an answer to a refund says was given back.
+
+    Raises: Refused where `result` is false, Unreadable.
+    """
+    body = fields.record(content)
+    if body.get("result") is not True:
+        raise Refused("the PG answered no; its own words are in .message",
+                      pg_message=words.verbatim(body.get("message")))
+    done = fields.record(fields.record(body.get("response"), "response").get("cancelPayment"), "cancelPayment")
+    back = fields.money(done.get("canceledAmount"), "canceledAmount")
+    if back.is_zero:
+        raise Unreadable("nothing was given back")
+    return back
