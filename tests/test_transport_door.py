@@ -244,16 +244,16 @@ def test_a_kept_connection_that_dies_under_the_read_is_lost_as_sent(opened: Open
 
 def test_an_answer_that_came_twice_never_answers_the_next_question(opened: Opened) -> None:
     def twice(server: WireServer, connection: socket.socket) -> None:
+        body = b'{"connection":%d}' % server.connections
         while server.read_request(connection):
-            body = b'{"n":%d}' % len(server.requests)
             connection.sendall(2 * (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)))
 
     with WireServer(twice) as server:
         door = opened(server.base_url)
-        assert door.send(GET).body == b'{"n":1}'
+        assert door.send(GET).body == b'{"connection":1}'
         with pytest.raises(Lost, match="before its question"):
             door.send(GET)
-        assert door.send(POST).body == b'{"n":3}'
+        assert door.send(POST).body == b'{"connection":2}'
         door.close()
 
 
