@@ -25,7 +25,7 @@ PAYGATE = BIN / ("paygate.exe" if os.name == "nt" else "paygate")
 OLDEST = (3, 11)
 
 # What each command needs, smallest first: a larger set holds the smaller ones at the same versions.
-NEEDS = {"demo": "test.txt", "test": "dev.txt"}
+NEEDS = {"demo": "demo.txt", "test": "dev.txt"}
 USAGE = """usage: python3 run.py demo [arguments of `paygate demo`]
        python3 run.py test [arguments of nox, such as: -s lint]"""
 

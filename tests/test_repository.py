@@ -95,7 +95,7 @@ def test_every_package_the_projects_declare_is_in_the_requirements() -> None:
 def test_the_lowest_requirements_are_the_lower_bounds() -> None:
     core, lowest = _project(ROOT)["project"], _pins(ROOT / "requirements/lowest.txt")
     for need in [*core["dependencies"], *(n for extra in core["optional-dependencies"].values() for n in extra)]:
-        name, bound = re.match(r"([a-z0-9-]+)>=([0-9.]+)", need).groups()  # type: ignore[union-attr]
+        name, bound = re.match(r"([a-z0-9-]+)(?:\[\w+\])?>=([0-9.]+)", need).groups()  # type: ignore[union-attr]
         assert re.sub(r"(\.0)+$", "", lowest[name]) == re.sub(r"(\.0)+$", "", bound), need
 
 

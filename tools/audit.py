@@ -112,7 +112,7 @@ def _needs(package: str, among: set[str]) -> set[str]:
 
 def main(out: Path) -> int:
     problems: list[str] = []
-    for name in ("runtime.txt", "test.txt", "dev.txt", "lowest.txt"):
+    for name in ("runtime.txt", "demo.txt", "test.txt", "dev.txt", "lowest.txt"):
         print(f"audit: {name}: {len(pins(name))} packages, each pinned and hashed", flush=True)
     found, looked_up, skipped = vulnerabilities("dev.txt")
     problems += found
