@@ -92,6 +92,8 @@ class Row:
     """For a refund: minor units given back before it."""
     key_digest: str | None = None
     """Which billing key, without saying it."""
+    payer_digest: str | None = None
+    """Which payer the PG was told, without saying it; None where it was told none."""
     result: str | None = None
     """The last result, as ledger text."""
     refusal: str | None = None

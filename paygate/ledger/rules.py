@@ -99,6 +99,11 @@ def key_digest(key: Secret) -> str:
     return hashlib.sha256(b"key:" + key.reveal().encode("utf-8")).hexdigest()
 
 
+def payer_digest(payer: Secret) -> str:
+    """A fingerprint of our name for a payer."""
+    return hashlib.sha256(b"payer:" + payer.reveal().encode("utf-8")).hexdigest()
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Secret):
         return value.reveal()

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS paygate_row (
     gateway TEXT NOT NULL, book TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, order_id TEXT NOT NULL,
     digest TEXT NOT NULL, state TEXT NOT NULL, opened_at REAL NOT NULL, amount INTEGER, currency TEXT,
     fence INTEGER NOT NULL, lease_until REAL, sent_at REAL, check_at REAL, checks INTEGER NOT NULL, missed_at REAL,
-    attention TEXT, provider_id TEXT, due_at REAL, before INTEGER, key_digest TEXT, result TEXT, refusal TEXT,
+    attention TEXT, provider_id TEXT, due_at REAL, before INTEGER, key_digest TEXT,
+    payer_digest TEXT, result TEXT, refusal TEXT,
     PRIMARY KEY (gateway, book, id)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS paygate_row_provider ON paygate_row (gateway, provider_id)
