@@ -14,12 +14,13 @@ from ..errors import BadCommand, Conflict, Forged, NotSent, OutcomeUnknown, Payg
 from ..flow import Flow
 from ..ledger.row import Book, Kind, LedgerError, Row, State
 from ..ledger.rules import Verdict, key_digest, next_check
-from ..model import BillingKey, Checkout, Hint, Payment, PaymentStatus
+from ..model import BillingKey, Checkout, Hint, KeyInfo, Payment, PaymentStatus
 from ..secret import Secret
 from .account import Account
 from .begin import begin, new_row
 from .charge import never_left, told
-from .outcome import Seen, judge, not_sent, unrecorded_doubt
+from .outcome import OTHER_MODE, Seen, judge, not_sent, unrecorded_doubt
+from .reading import is_key_elsewhere
 from .settle import ask, payment_of, settle, unanswerable, whole_story
 from .steps import Steps, change, get_row
 from .talk import Talk
@@ -161,8 +162,14 @@ def _key(account: Account, row: Row, records: tuple[Payment, ...], talk: Talk) -
     if value is None or (row.key_digest is not None and key_digest(value) != row.key_digest):
         raise OutcomeUnknown(f"order {row.order_id} is registered, but the PG does not tell the billing key",
                              order_id=row.order_id)
-    if account.supports(Capability.LOOKUP_KEY) and (yield from _missing(account, value, talk)):
-        return None
+    if account.supports(Capability.LOOKUP_KEY):
+        info: KeyInfo | None = yield from talk.say(account.provider.lookup_key(value, account.name))
+        if info is None:
+            return None
+        if is_key_elsewhere(account, info):
+            yield from change(row, "contradiction", state=row.state, attention=OTHER_MODE)
+            raise OutcomeUnknown(f"{OTHER_MODE}; the billing key of order {row.order_id} needs a person",
+                                 order_id=row.order_id)
     return BillingKey(account.name, value)
 
 
@@ -181,10 +188,6 @@ def _issued(account: Account, records: tuple[Payment, ...], talk: Talk) -> Steps
         if value is not None:
             return value
     return None
-
-
-def _missing(account: Account, value: Secret, talk: Talk) -> Steps[bool]:
-    return (yield from talk.say(account.provider.lookup_key(value, account.name))) is None
 
 
 def ours(account: Account, order_id: str, kind: Kind) -> Steps[Row]:

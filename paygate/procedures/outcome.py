@@ -12,7 +12,7 @@ from attrs import frozen
 from .. import errors
 from ..errors import Declined, NotSent, OutcomeUnknown, PaygateError, Refused, Unauthorized, without_advice
 from ..ledger.row import Kind, LedgerError, Row, State
-from ..ledger.rules import key_digest
+from ..ledger.rules import key_digest, payer_digest
 from ..model import DeclineReason, Payment, PaymentStatus
 
 
@@ -33,6 +33,11 @@ class Finding:
     seen: Seen
     payment: Payment | None = None
     why: str | None = None
+    is_elsewhere: bool = False
+    """A contradiction by a record of the other of test and live mode: no money of this account moved."""
+
+
+OTHER_MODE = "the PG's answer is from the other of test and live mode"
 
 
 def contradiction(row: Row, payment: Payment, *, is_test: bool) -> str | None:
@@ -44,22 +49,35 @@ def contradiction(row: Row, payment: Payment, *, is_test: bool) -> str | None:
     if row.provider_id is not None and row.kind is not Kind.CANCEL and payment.provider_id != row.provider_id \
             and row.state is State.ANSWERED and payment.status.took_money:
         return "the PG has a second payment under this order"
-    if payment.test is not None and payment.test is not is_test:
-        return "the PG's answer is from the other of test and live mode"
+    if is_elsewhere(payment, is_test=is_test):
+        return OTHER_MODE
     is_bare_key = payment.for_key and payment.money.is_zero  # Some PGs record no amount where none was taken.
     if row.money is not None and payment.money != row.money and not is_bare_key:
         return f"the PG took {payment.money}, not {row.money}"
     if payment.for_key and row.kind is not Kind.REGISTER:
         return "the PG's record registers a billing key and is no payment"
+    if payment.keyed is False and row.kind in (Kind.REGISTER, Kind.CHARGE):
+        return "the PG's record is of a payment without a billing key"
     if payment.key is not None and row.key_digest is not None and key_digest(payment.key) != row.key_digest:
         return "the PG's answer names another billing key"
+    if payment.payer is not None and row.payer_digest is not None and payer_digest(payment.payer) != row.payer_digest:
+        return "the PG's answer names another payer"
     return None
 
 
+def is_elsewhere(payment: Payment, *, is_test: bool) -> bool:
+    """Whether a record says that it is from the other of test and live mode."""
+    return payment.test is not None and payment.test is not is_test
+
+
 def judge(row: Row, records: Sequence[Payment], *, is_test: bool) -> Finding:
-    """Decide from every record the PG has under the order. A record that took money outweighs all others."""
+    """Decide from every record the PG has under the order. A record that took money outweighs all others.
+
+    Records of the other of test and live mode count only where there is no other: then they contradict.
+    """
     if not records:
         return Finding(seen=Seen.ABSENT)
+    records = [p for p in records if not is_elsewhere(p, is_test=is_test)] or records
     takers = [p for p in records if p.status.took_money]
     if len({p.provider_id for p in takers}) > 1:
         return Finding(seen=Seen.CONTRADICTED, payment=takers[0],
@@ -68,7 +86,8 @@ def judge(row: Row, records: Sequence[Payment], *, is_test: bool) -> Finding:
     deciding = (takers or pending or list(records))[-1]
     why = contradiction(row, deciding, is_test=is_test)
     if why is not None:
-        return Finding(seen=Seen.CONTRADICTED, payment=deciding, why=why)
+        return Finding(seen=Seen.CONTRADICTED, payment=deciding, why=why,
+                       is_elsewhere=is_elsewhere(deciding, is_test=is_test))
     seen = Seen.PAID if takers else Seen.PENDING if pending else Seen.FAILED
     return Finding(seen=seen, payment=deciding)
 

@@ -11,7 +11,7 @@ from ..ledger.row import Book, Kind, Row, State
 from ..ledger.rules import UNRESOLVED, key_digest
 from ..model import BillingKey, KeyInfo, Payment, ScheduledCharge, ScheduleStatus
 from .account import Account
-from .outcome import Seen, credentials, judge, not_asked, unknown
+from .outcome import OTHER_MODE, Seen, credentials, is_elsewhere, judge, not_asked, unknown
 from .schedule import told as told_schedule
 from .settle import AWAITS_PAYER, ask, settle, whole_story
 from .steps import Entry, Steps, get_row
@@ -65,28 +65,27 @@ def lookup(account: Account, provider_id: str) -> Steps[Payment]:
                                  order_id=known.order_id)
         raise NotFound("the PG has no payment under that id")
     row = yield from get_row(account.scope, Book.PAYMENT, payment.order_id)
-    if row is not None and row.kind is not Kind.SCHEDULE and row.state is not State.ANSWERED:
+    if row is not None and row.kind is not Kind.SCHEDULE:
         finding = judge(row, (yield from whole_story(account, row, payment, talk)), is_test=account.is_test)
         yield from settle(account, row, finding)
         if finding.seen is Seen.CONTRADICTED:
             raise OutcomeUnknown(f"{finding.why}; order {row.order_id} needs a person", order_id=row.order_id)
+    if is_elsewhere(payment, is_test=account.is_test):
+        raise OutcomeUnknown(OTHER_MODE, order_id=payment.order_id)
     return payment
 
 
 def look_up(account: Account, provider_id: str, talk: Talk) -> Steps[Payment | None]:
-    """One look-up by the PG's id, of the right mode.
+    """One look-up by the PG's id. Its record may be of the other of test and live mode: that is for who asks to judge.
 
     Raises: OutcomeUnknown.
     """
     row: Row | None = yield Entry("by_provider_id", (account.scope, provider_id))
     try:
-        payment = yield from talk.say(account.provider.lookup(provider_id, None if row is None else row.order_id))
+        return (yield from talk.say(account.provider.lookup(provider_id, None if row is None else row.order_id)))
     except (NotSent, Refused, OutcomeUnknown) as error:
         raise not_asked("that payment" if row is None else f"order {row.order_id}", error,
                         order_id=None if row is None else row.order_id) from credentials(error)
-    if payment is not None and payment.test is not None and payment.test is not account.is_test:
-        raise OutcomeUnknown("the PG's record is from the other of test and live mode", order_id=payment.order_id)
-    return payment
 
 
 def lookup_key(account: Account, billing_key: BillingKey) -> Steps[KeyInfo]:
@@ -103,7 +102,14 @@ def lookup_key(account: Account, billing_key: BillingKey) -> Steps[KeyInfo]:
         raise not_asked("the billing key", error) from credentials(error)
     if info is None:
         raise NotFound("the PG knows no such billing key")
+    if is_key_elsewhere(account, info):
+        raise OutcomeUnknown(OTHER_MODE)
     return info
+
+
+def is_key_elsewhere(account: Account, info: KeyInfo) -> bool:
+    """Whether a billing key's record says that it is from the other of test and live mode."""
+    return info.test is not None and info.test is not account.is_test
 
 
 def delete_key(account: Account, command: DeleteKey) -> Steps[None]:

@@ -16,7 +16,7 @@ from ..errors import BadCommand, Forged, NotSent, OutcomeUnknown, Refused
 from ..ledger.row import Book, Kind, Row, State
 from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus, Subject
 from .account import Account
-from .outcome import Seen, judge
+from .outcome import OTHER_MODE, Seen, is_elsewhere, judge
 from .reading import look_up
 from .schedule import look_at_schedule
 from .settle import ask, payment_of, settle, whole_story
@@ -59,6 +59,8 @@ def receive(account: Account, headers: Mapping[str, str], body: bytes) -> Steps[
                      order_id=payment.order_id)
     row = yield from get_row(account.scope, Book.PAYMENT, payment.order_id)
     if row is None:
+        if is_elsewhere(payment, is_test=account.is_test):
+            raise Forged(f"{OTHER_MODE}; nothing was changed", order_id=payment.order_id)
         return (yield from _unasked(account, payment))
     if row.kind is Kind.SCHEDULE:
         return (yield from _scheduled(account, row, payment, talk))

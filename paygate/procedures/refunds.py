@@ -10,7 +10,7 @@ from ..ledger.row import Book, Kind, LedgerError, Row, State
 from ..ledger.rules import UNRESOLVED
 from ..model import Cancellation, Payment
 from .account import Account
-from .outcome import contradiction, not_sent, refusal_from, unknown
+from .outcome import contradiction, is_elsewhere, not_sent, refusal_from, unknown
 from .settle import UNRESOLVED as UNRESOLVED_BY
 from .settle import ask, missed, payment_of, watch
 from .steps import Entry, Steps, change, get_row, reread
@@ -52,6 +52,7 @@ def balance(account: Account, row: Row, talk: Talk) -> Steps[Payment]:
         raise BadCommand(f"order {row.order_id} is not in the ledger, and this PG cannot be asked by our order_id")
     if not records:
         raise NotFound(f"the PG has no payment for order {row.order_id}; nothing was sent", order_id=row.order_id)
+    records = tuple([p for p in records if not is_elsewhere(p, is_test=account.is_test)]) or records
     takers = list({p.provider_id: p for p in records if p.status.took_money}.values())
     if not takers:
         raise BadCommand(f"order {row.order_id} is {records[-1].status.value}, so there is nothing to give back")

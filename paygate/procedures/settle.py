@@ -98,6 +98,9 @@ def _step(account: Account, row: Row, finding: Finding, now: float) -> tuple[str
         case Seen.FAILED if row.state is State.ANSWERED:
             return "the PG now says failed", {"state": row.state,
                                               "attention": "the PG says failed after it had said paid"}
+        case Seen.CONTRADICTED if finding.is_elsewhere and row.kind in AWAITS_PAYER and row.state is State.SENT:
+            # The payer's window stays open: who pays in the other mode does not close it, but a person is told.
+            return "contradiction", {**missed(account, row, now)[1], "attention": finding.why}
         case Seen.CONTRADICTED if row.state in (State.SENT, State.UNKNOWN):
             return "contradiction", {**_doubt(account, row, now), "attention": finding.why}
         case Seen.CONTRADICTED:

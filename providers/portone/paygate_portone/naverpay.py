@@ -106,8 +106,7 @@ class NaverPay(Provider):
         """
         reply = yield self._ask("POST", path("/subscribe/payments/again"), json={
             "customer_uid": command.billing_key.value, **bodies.charge(self._settings, command, command.customer)})
-        made = understood(records.payment, accepted(reply, command.order_id), self._settings.is_test,
-                          order_id=command.order_id)
+        made = understood(records.payment, accepted(reply, command.order_id), order_id=command.order_id)
         if made.status not in (PaymentStatus.PAID, PaymentStatus.PENDING, PaymentStatus.FAILED):
             raise unclear("a charge just made cannot be given back already", command.order_id)
         return made
@@ -265,7 +264,7 @@ class NaverPay(Provider):
         raise unclear(f"it goes on after {MOST_PAGES} pages", order_id)
 
     def _payment(self, content: Any, order_id: str | None) -> Payment:
-        made = understood(records.payment, content, self._settings.is_test, order_id=order_id)
+        made = understood(records.payment, content, order_id=order_id)
         if order_id is not None and made.order_id != order_id:
             raise unclear("it is the record of another order", order_id)
         return made
@@ -277,7 +276,7 @@ class NaverPay(Provider):
         return made
 
     def _key(self, content: Any, key: Secret, gateway: str) -> KeyInfo:
-        info = understood(records.key_info, content, gateway, self._settings.is_test)
+        info = understood(records.key_info, content, gateway)
         if info.billing_key.value != key:
             raise unclear("it is another billing key", None)
         return info

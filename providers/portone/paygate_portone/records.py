@@ -1,7 +1,7 @@
 """What an answer of PortOne V1 holds, read into values. Pure; raises Unreadable for whatever does not fit.
 
 Fields that decide something about money are required and strict; fields that only tell are taken if they are text.
-A record of the other channel kind than the settings' (test or live) is never read.
+A record tells its channel kind (test or live); whether it is the right one is for the core to judge.
 
 Source: PortOne V1 REST, PaymentAnnotation, ScheduleResultAnnotation, CustomerAnnotation (documented).
 """
@@ -32,7 +32,7 @@ PAGE_SIZE = 20
 _YEAR_2100 = 4_102_444_800
 
 
-def payment(content: Any, is_test: bool) -> Payment:
+def payment(content: Any) -> Payment:
     """Read a PaymentAnnotation. Partial and whole refunds share one status word, so amounts tell them apart.
 
     Raises: Unreadable; BadCommand where the amounts contradict the status.
@@ -49,7 +49,7 @@ def payment(content: Any, is_test: bool) -> Payment:
         order_id=_id(record, "merchant_uid"), provider_id=_imp_uid(record.get("imp_uid")), status=status,
         money=money, cancelled=back, paid_at=_instant(record.get("paid_at")),
         method=words.verbatim(record.get("pay_method")), card_number=words.verbatim(record.get("card_number")),
-        test=_channel(record, is_test), for_key=record.get("customer_uid_usage") == "issue",
+        test=_channel(record), for_key=record.get("customer_uid_usage") == "issue",
         key=key if isinstance(key, str) and key else None,
         reason=words.decline_reason(says) if failed else None, message=says,
         receipt_url=words.verbatim(record.get("receipt_url")),
@@ -75,7 +75,7 @@ def scheduled(content: Any) -> tuple[Secret, ScheduledCharge]:
     )
 
 
-def key_info(content: Any, gateway: str, is_test: bool) -> KeyInfo:
+def key_info(content: Any, gateway: str) -> KeyInfo:
     """Read a CustomerAnnotation.
 
     Raises: Unreadable.
@@ -85,7 +85,7 @@ def key_info(content: Any, gateway: str, is_test: bool) -> KeyInfo:
         billing_key=BillingKey(gateway, _id(record, "customer_uid", words.KEY_LIMIT)),
         method=words.verbatim(record.get("pg_provider")), card_name=words.verbatim(record.get("card_name")),
         card_number=words.verbatim(record.get("card_number")), created_at=_instant(record.get("inserted")),
-        test=_channel(record, is_test),
+        test=_channel(record),
     )
 
 
@@ -171,16 +171,13 @@ def _instant(seconds: Any) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _channel(record: Mapping[str, Any], is_test: bool) -> bool | None:
+def _channel(record: Mapping[str, Any]) -> bool | None:
     """`sandbox`: on every payment and billing key since 2026-01-26 (documented: help centre notice)."""
     said = record.get("sandbox")
     if said is None:
         return None
     if type(said) is not bool:
         raise Unreadable("sandbox is neither true nor false")
-    if said != is_test:
-        kinds = ("test", "live") if said else ("live", "test")
-        raise Unreadable("a {} record, while the settings say {}".format(*kinds))
     return said
 
 

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
+from attrs import evolve
 from paygate_portone.emulator import PortOneEmulator
 
-from paygate import Customer, Gateway, MemoryLedger, Money, Pay, PaymentStatus, Register, connect
+from paygate import (
+    Customer,
+    Forged,
+    Gateway,
+    MemoryLedger,
+    Money,
+    OutcomeUnknown,
+    Pay,
+    PaymentStatus,
+    Register,
+    Response,
+    State,
+    connect,
+)
 from paygate.testing import EmulatorTransport
+from paygate.testing.emulator import Call
 
 PAYER = Customer(name="Hong", phone="010-0000-0000")
 PAY = Pay(order_id="order-1", money=Money(14_000, "KRW"), title="book", return_url="https://shop.test/back",
@@ -56,3 +72,45 @@ def test_a_browser_that_never_came_back_is_made_up_for_by_just_looking(gate: Gat
 
     assert gate.confirm("order-1", {}).status is PaymentStatus.PAID
     assert gate.confirm_key("order-2", {}) is not None
+
+
+def as_if_live(pg: PortOneEmulator) -> None:
+    """From now on every record says that it is from a live channel."""
+    truly = pg.answer
+
+    def answer(call: Call) -> Response:
+        said = truly(call)
+        return evolve(said, body=said.body.replace(b'"sandbox": true', b'"sandbox": false'))
+    pg.answer = answer  # type: ignore[method-assign]
+
+
+def test_a_payment_of_the_other_mode_is_for_a_person_at_once_and_never_a_success(gate: Gateway,
+                                                                                 pg: PortOneEmulator) -> None:
+    paid = pg.browse(gate.pay(PAY).action.to_dict(), "approve")
+    as_if_live(pg)
+
+    with pytest.raises(Forged, match="test and live"):
+        gate.confirm("order-1", paid)
+    assert [(row.id, row.state) for row in gate.attention()] == [("order-1", State.SENT)]
+    with pytest.raises(OutcomeUnknown, match="test and live"):
+        gate.find("order-1")
+    with pytest.raises(OutcomeUnknown, match="test and live"):
+        gate.lookup(paid["imp_uid"])
+    hook = json.dumps({"imp_uid": paid["imp_uid"], "merchant_uid": "order-1", "status": "paid"}).encode()
+    with pytest.raises(Forged, match="test and live"):
+        gate.receive({"content-type": "application/json"}, hook)
+    assert gate.pending()[0].state is State.SENT
+
+
+def test_a_billing_key_of_the_other_mode_is_for_a_person_at_once_and_never_handed_out(gate: Gateway,
+                                                                                      pg: PortOneEmulator) -> None:
+    done = pg.browse(gate.register(REGISTER).action.to_dict(), "approve")
+    key = gate.confirm_key("order-2", done)
+    assert key is not None
+    as_if_live(pg)
+
+    with pytest.raises(OutcomeUnknown, match="test and live"):
+        gate.lookup_key(key)
+    with pytest.raises(Forged):
+        gate.confirm_key("order-2", done)
+    assert [row.id for row in gate.attention()] == ["order-2"]
