@@ -107,6 +107,10 @@ class Payment:
     """True where this record only registers a billing key and no money was taken."""
     key: Secret | None = field(default=None, converter=secret_or_none)
     """The value of the billing key used or issued, where the PG tells."""
+    keyed: bool | None = None
+    """False where the PG says that no billing key was used or issued, None where it does not say."""
+    payer: Secret | None = field(default=None, converter=secret_or_none)
+    """Our own name for the payer, where the PG's record repeats it. It never prints and is not stored."""
     reason: DeclineReason | None = None
     code: str | None = None
     message: str | None = None

@@ -59,6 +59,10 @@ class Provider:
         """The value that `key_value` gives a registration of `order_id` which names none itself; else None."""
         return None
 
+    def payer_of(self, command: Any) -> Secret | None:
+        """Our name for the payer as this PG is told it and repeats it in `Payment.payer`; None where it does not."""
+        return None
+
     def issued_key(self, payment: Payment) -> Flow[Secret | None]:
         """The value of the billing key that a registration's `payment`, just looked up, issued; None where none."""
         yield from ()

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from ..errors import Conflict, InProgress, NotSent
 from ..ledger.row import Kind, LedgerError, Row, State, Taken
-from ..ledger.rules import Verdict, verdict
+from ..ledger.rules import Verdict, payer_digest, verdict
 from ..ledger.rules import digest as digest_of
 from .account import Account
 from .steps import Steps, change, open_rows
@@ -22,8 +22,10 @@ def new_row(account: Account, kind: Kind, id: str, command: Any, *, order_id: st
     """A row for `command`, leased to this call."""
     now = account.now()
     until = now + account.deadline_s * _MARGIN
+    payer = account.provider.payer_of(command)
     return Row(gateway=account.scope, kind=kind, id=id, order_id=order_id or id, digest=digest_of(command), state=state,
-               opened_at=now, lease_until=until, sent_at=until, check_at=until, **fields)
+               opened_at=now, lease_until=until, sent_at=until, check_at=until,
+               payer_digest=None if payer is None else payer_digest(payer), **fields)
 
 
 @frozen
@@ -73,7 +75,8 @@ def retake(wanted: Row, stored: Row) -> Steps[Row]:
     kept = {} if stored.kind is Kind.CANCEL else {"result": None}
     taken = yield from change(stored, "sent again after it was proven not sent", state=wanted.state,
                               lease_until=wanted.lease_until, sent_at=wanted.sent_at, check_at=wanted.check_at,
-                              missed_at=None, checks=0, refusal=None, attention=None, **kept)
+                              missed_at=None, checks=0, refusal=None, attention=None,
+                              payer_digest=wanted.payer_digest, **kept)
     if taken is None:
         raise InProgress(f"another worker holds {wanted.id}; ask again later", order_id=wanted.order_id)
     return taken

@@ -46,12 +46,15 @@ class Talk:
         return shown
 
     def _shown(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple([self._shown(item) for item in value])
+        if isinstance(value, Payment) and value.for_key and self.account.spec.profile.register_takes_money.value:
+            # Where registering takes money, a record of none taken is not what was asked for, whatever it calls itself.
+            value = evolve(value, for_key=False)
         if self._hide is None:
             return value
         if isinstance(value, str):
             return without(value, self._hide)
-        if isinstance(value, tuple):
-            return tuple([self._shown(item) for item in value])
         if isinstance(value, (Payment, ScheduledCharge)) and value.message is not None:
             return evolve(value, message=without(value.message, self._hide))
         return value
@@ -87,12 +90,18 @@ class Talk:
             if response.status == 401 and request.auth and not renewed and certain:
                 token, renewed = (yield from self._token(token)), True
                 continue
-            if again and certain and (response.status == 429 or (response.status >= 500 and request.repeatable)) \
+            if again and certain and self._is_worth_another(request, response) \
                     and (yield from self._pause(_wait_s(response, 0.1 * 5**tries))):
                 tries += 1
                 continue
             self.sent |= not certain
             return response
+
+    def _is_worth_another(self, request: Request, response: Response) -> bool:
+        if request.repeatable:
+            return response.status == 429 or response.status >= 500
+        # Where the PG would not notice a second one, not even its own "too many" is reason enough to send again.
+        return response.status == 429 and self.account.spec.profile.refuses_reused_order_id.value
 
     def _unprocessed(self, response: Response) -> bool:
         return response.status in self.account.spec.unprocessed or self.account.provider.is_unprocessed(response)
