@@ -238,7 +238,10 @@ class Checkout:
     provider_id: str | None = None
 
 
-SubjectKind = Literal["subscription", "invoice", "customer", "product", "other"]
+SubjectKind = Literal["subscription", "subscription_item", "invoice", "customer", "product", "price", "other"]
+"""What an event may concern beside payments. An item belongs to a subscription and a price to a product, but a PG that
+tells of one need not name the other.
+"""
 
 
 @frozen(kw_only=True)
@@ -251,7 +254,10 @@ class Hint:
     order_id: str | None = None
     provider_id: str | None = None
     alias: str | None = None
-    """Where `provider_id` is not told: another name of the payment at the PG, which a look-up resolves."""
+    """Where `provider_id` is not told: another name of the payment at the PG, which a look-up resolves.
+
+    `Provider.lookup` takes it like a `provider_id`, and the Payment it returns names the proper one.
+    """
     claim: str | None = None
     """The status it claims, in the PG's word."""
     code: str | None = None
@@ -264,7 +270,7 @@ class Hint:
     is_signed: bool = False
     """True where a signature over the whole webhook was checked."""
     identity: str | None = None
-    """The same text for every delivery of the same fact, where it concerns no payment."""
+    """The same text for every delivery of the same signed message, or of the same fact where it concerns no payment."""
     cancellation: str | None = None
 
 
@@ -279,9 +285,11 @@ class EventKind(StrEnum):
     UNMATCHED = "unmatched"
     """The PG has a payment that this ledger never asked for; listed under attention if it took money."""
     SUBSCRIPTION_CHANGED = "subscription_changed"
+    """A subscription or an item of one: `subject.kind` says which."""
     INVOICE_CHANGED = "invoice_changed"
     CUSTOMER_CHANGED = "customer_changed"
     PRODUCT_CHANGED = "product_changed"
+    """A product or a price of one: `subject.kind` says which."""
     OTHER = "other"
     """Something that is none of these, or that the provider does not know: kept, never interpreted."""
 

@@ -224,20 +224,21 @@ def confirm_row(account: Account, row: Row, hint: Hint, talk: Talk) -> Steps[tup
         row = yield from settle(account, row, finding)
     except LedgerError:
         raise unrecorded_doubt(row) from None
-    if finding.seen is Seen.CONTRADICTED and hint.provider_id is not None:
+    if finding.seen is Seen.CONTRADICTED and (hint.provider_id or hint.alias) is not None:
         raise Forged(f"{finding.why}; order {row.order_id} is not confirmed", order_id=row.order_id)
     return row, records
 
 
 def _records(account: Account, row: Row, hint: Hint, talk: Talk) -> Steps[tuple[Payment, ...] | None]:
     """What the PG has under the id the browser brought, if it is ours, else under our order."""
-    if hint.provider_id is not None and account.supports(Capability.LOOKUP):
-        if row.provider_id is not None and row.provider_id != hint.provider_id:
+    named = hint.provider_id or hint.alias
+    if named is not None and account.supports(Capability.LOOKUP):
+        if row.provider_id is not None and hint.provider_id not in (None, row.provider_id):
             raise Forged(f"the browser came back with another payment than that of {row.order_id}; nothing was changed",
                          order_id=row.order_id)
         # Only the ledger's own binding, made before the payer saw anything, may name our order; never the browser.
-        bound = row.order_id if row.provider_id == hint.provider_id else None
-        found = yield from talk.say(account.provider.lookup(hint.provider_id, bound))
+        bound = row.order_id if row.provider_id == named else None
+        found = yield from talk.say(account.provider.lookup(named, bound))
         if found is not None and found.order_id != row.order_id:
             raise Forged(f"the browser came back with the payment of another order than {row.order_id}; "
                          "nothing was changed", order_id=row.order_id)

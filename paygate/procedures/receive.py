@@ -12,7 +12,7 @@ from attrs import evolve
 
 from ..capability import Capability
 from ..codec import dump, load
-from ..errors import BadCommand, Forged, NotSent, OutcomeUnknown, Refused
+from ..errors import BadCommand, Forged, NotSent, OutcomeUnknown, PaygateError, Refused
 from ..ledger.row import Book, Kind, Row, State
 from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus, Subject
 from .account import Account
@@ -32,9 +32,11 @@ _KINDS = {
 }
 _SUBJECTS = {
     "subscription": EventKind.SUBSCRIPTION_CHANGED,
+    "subscription_item": EventKind.SUBSCRIPTION_CHANGED,
     "invoice": EventKind.INVOICE_CHANGED,
     "customer": EventKind.CUSTOMER_CHANGED,
     "product": EventKind.PRODUCT_CHANGED,
+    "price": EventKind.PRODUCT_CHANGED,
     "other": EventKind.OTHER,
 }
 
@@ -50,6 +52,15 @@ def receive(account: Account, headers: Mapping[str, str], body: bytes) -> Steps[
     talk = Talk(account)
     if hint.kind != "payment":
         return (yield from _of_no_payment(account, hint, body, talk))
+    told = yield from _told_before(account, hint)
+    if told is not None:
+        return told
+    told = yield from _of_payment(account, hint, talk)
+    yield from _told_now(account, hint, told)
+    return told
+
+
+def _of_payment(account: Account, hint: Hint, talk: Talk) -> Steps[Event]:
     try:
         payment = yield from _looked_up(account, hint, talk)
     except BadCommand:
@@ -78,6 +89,38 @@ def receive(account: Account, headers: Mapping[str, str], body: bytes) -> Steps[
     return event(account, row, payment, is_news=is_news)
 
 
+def _told_before(account: Account, hint: Hint) -> Steps[Event | None]:
+    """The event of a signed message that was taken before: sent again or replayed, it is neither looked up nor applied.
+
+    None for a message that is new, is not signed, or did not end anything when it came first.
+    """
+    if not hint.is_signed or hint.identity is None:
+        return None
+    message = yield from get_row(account.scope, Book.EVENT, _message_id(hint))
+    if message is None or message.provider_id is None:
+        return None
+    for book, id in ((Book.PAYMENT, message.order_id), (Book.STRAY, message.provider_id)):
+        row = yield from get_row(account.scope, book, id)
+        if row is not None and row.provider_id == message.provider_id and row.kind is not Kind.SCHEDULE \
+                and (payment := payment_of(row)) is not None:
+            return event(account, row, payment, is_news=False)
+    return None
+
+
+def _told_now(account: Account, hint: Hint, told: Event) -> Steps[None]:
+    """Note that a signed message was taken, unless the PG has not finished: then it is worth another look."""
+    payment = told.payment
+    if not hint.is_signed or hint.identity is None or payment is None or payment.status is PaymentStatus.PENDING:
+        return
+    message = Row(gateway=account.scope, kind=Kind.EVENT, id=_message_id(hint), order_id=payment.order_id, digest="",
+                  state=State.ANSWERED, opened_at=account.now(), provider_id=payment.provider_id)
+    yield from open_rows([message], f"webhook: {hint.event or hint.claim or 'payment'}"[:200])
+
+
+def _message_id(hint: Hint) -> str:
+    return f"message:{hint.identity}"
+
+
 def _is_first(account: Account, row: Row, payment: Payment) -> Steps[bool]:
     """Whether this delivery is the first to tell it: two that arrive together are told apart by the ledger."""
     fact = Row(gateway=account.scope, kind=Kind.EVENT, id=_event_id(account, payment), order_id=row.order_id, digest="",
@@ -96,8 +139,13 @@ def _once_each(headers: Mapping[str, str]) -> dict[str, str]:
 def _looked_up(account: Account, hint: Hint, talk: Talk) -> Steps[Payment]:
     if hint.provider_id is None and hint.alias is not None:
         named = yield from look_up(account, hint.alias, talk)
+        if named is None:
+            raise _unheard_of(hint)
+        row: Row | None = yield Entry("by_provider_id", (account.scope, named.provider_id))
+        if row is None or row.order_id == named.order_id:
+            return named
         # Asked again under its proper id, because only that one is bound to an order of ours.
-        hint = hint if named is None else evolve(hint, provider_id=named.provider_id)
+        hint = evolve(hint, provider_id=named.provider_id)
     if hint.provider_id is not None and account.supports(Capability.LOOKUP):
         payment = yield from look_up(account, hint.provider_id, talk)
         if payment is not None and payment.provider_id == hint.provider_id:
@@ -109,7 +157,14 @@ def _looked_up(account: Account, hint: Hint, talk: Talk) -> Steps[Payment]:
             deciding = judge(row, records, is_test=account.is_test).payment
             assert deciding is not None
             return deciding
-    raise Forged("the PG has no record of what the webhook claims; nothing was changed")
+    raise _unheard_of(hint)
+
+
+def _unheard_of(hint: Hint) -> PaygateError:
+    """The error for a webhook about what the PG's records do not show. A signature proves that it is no forgery."""
+    if hint.is_signed:
+        return OutcomeUnknown("the PG does not show what its webhook tells yet; answer so that it is sent again")
+    return Forged("the PG has no record of what the webhook claims; nothing was changed")
 
 
 def _unasked(account: Account, payment: Payment) -> Steps[Event]:
@@ -130,7 +185,7 @@ def _unasked(account: Account, payment: Payment) -> Steps[Event]:
 def _renewal(account: Account, payment: Payment) -> Steps[Event]:
     """The PG charged the next period of a subscription by itself, or failed to."""
     row, is_news = (yield from open_rows([_kept(account, Kind.RENEWAL, payment, None)], "renewed by the PG"))[0]
-    if not is_news and payment_of(row) != payment:
+    if not is_news and row.result != dump(payment):
         yield from change(row, "the PG's record changed", state=row.state, result=dump(payment))
         is_news = True
     return Event(id=_event_id(account, payment), kind=_KINDS[payment.status], gateway=account.name,
@@ -195,8 +250,9 @@ def _refunded_elsewhere(row: Row, payment: Payment) -> Steps[Row]:
 
 def event(account: Account, row: Row, payment: Payment, *, is_news: bool) -> Event:
     """The neutral event of a verified payment."""
-    kind = EventKind.KEY_REGISTERED if row.kind is Kind.REGISTER and payment.status is PaymentStatus.PAID \
-        else _KINDS[payment.status]
+    kind = EventKind.UNMATCHED if row.kind is Kind.STRAY else _KINDS[payment.status]
+    if row.kind is Kind.REGISTER and payment.status is PaymentStatus.PAID:
+        kind = EventKind.KEY_REGISTERED
     return Event(id=_event_id(account, payment), kind=kind, gateway=account.name, order_id=payment.order_id,
                  payment=payment, is_news=is_news)
 
