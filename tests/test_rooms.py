@@ -22,7 +22,7 @@ ROOMS = (
     ("values", ("money", "model", "commands", "errors", "wire", "secret", "text", "clock", "capability",
                 "subscriptions")),
     ("interface", ("flow", "provider")),
-    ("doors", ("transport*", "plugins", "codec", "ledger/sqlite*", "ledger/postgres*")),
+    ("doors", ("transport*", "plugins", "codec", "webhook", "ledger/sqlite*", "ledger/postgres*")),
     ("ledger", ("ledger/*",)),
     ("procedures", ("procedures/*", "scheduler/*")),
     ("shells", ("cli/*", "sandbox/*", "web/*", "testing/*")),
@@ -65,7 +65,7 @@ WORLD = {"asyncio", "threading", "multiprocessing", "concurrent", "socket", "ssl
 
 # What a provider may know of paygate, besides its own package, attrs and the standard library.
 PUBLIC_TO_PROVIDERS = {"money", "model", "commands", "errors", "wire", "secret", "text", "capability", "flow",
-                       "provider", "codec", "plugins", "subscriptions"}
+                       "provider", "codec", "plugins", "subscriptions", "webhook"}
 PUBLIC_TO_EMULATORS = PUBLIC_TO_PROVIDERS | {"testing", "clock"}
 
 # A PG's own words live with its provider.

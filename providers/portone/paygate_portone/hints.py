@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
-from paygate.codec import Unreadable, read_json
 from paygate.errors import Forged
 from paygate.model import Hint
-from paygate.text import is_clean
+from paygate.webhook import clean_text, webhook_fields
 
 from .records import IMP_UID
 
-BODY_LIMIT = 64 * 1024
 _LIMITS = {"merchant_uid": 40, "imp_uid": 40, "status": 40, "cancellation_id": 100, "error_code": 100,
            "error_msg": 1000, "imp_success": 5, "success": 5}
 _MISSING = ("", "null", "undefined")
@@ -45,10 +42,7 @@ def read_webhook(headers: Mapping[str, str], body: bytes) -> Hint:
 
     Raises: Forged.
     """
-    if len(body) > BODY_LIMIT:
-        raise Forged("a webhook of more than 64 KiB; nothing was changed")
-    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
-    given = _BODIES.get(kind.partition(";")[0].strip().lower(), _neither)(body)
+    given = webhook_fields(headers, body)
     read = {name: _clean(given, name) for name in ("imp_uid", "merchant_uid", "status", "cancellation_id")}
     if read["imp_uid"] is None or read["merchant_uid"] is None:
         raise Forged("a webhook that lacks imp_uid or merchant_uid; nothing was changed")
@@ -57,39 +51,7 @@ def read_webhook(headers: Mapping[str, str], body: bytes) -> Hint:
 
 
 def _clean(given: Mapping[str, Any], name: str) -> str | None:
-    value = given.get(name)
-    if value is None or value in _MISSING:
-        return None
-    if not isinstance(value, str) or len(value) > _LIMITS[name] or not is_clean(value):
-        raise Forged(f"{name} is not what the PG sends; nothing was changed")
-    if name == "imp_uid" and not IMP_UID.fullmatch(value):
+    value = clean_text(given, name, _LIMITS[name], none=_MISSING)
+    if name == "imp_uid" and value is not None and not IMP_UID.fullmatch(value):
         raise Forged("imp_uid is not what the PG sends; nothing was changed")
     return value
-
-
-def _json(body: bytes) -> Mapping[str, Any]:
-    try:
-        given = read_json(body)
-    except Unreadable:
-        raise Forged("a webhook that is not JSON; nothing was changed") from None
-    if not isinstance(given, dict):
-        raise Forged("a webhook that is not a JSON object; nothing was changed")
-    return given
-
-
-def _form(body: bytes) -> Mapping[str, Any]:
-    try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict",
-                          max_num_fields=50)
-    except ValueError:
-        raise Forged("a webhook that is not a form; nothing was changed") from None
-    if len(dict(pairs)) != len(pairs):
-        raise Forged("a webhook that names a key twice; nothing was changed")
-    return dict(pairs)
-
-
-def _neither(_: bytes) -> Mapping[str, Any]:
-    raise Forged("a webhook that is neither JSON nor a form; nothing was changed")
-
-
-_BODIES = {"application/json": _json, "application/x-www-form-urlencoded": _form}
