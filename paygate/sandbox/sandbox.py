@@ -83,9 +83,9 @@ class Sandbox:
     def settings(self, name: str) -> dict[str, Any]:
         """The test settings with which a merchant reaches that PG."""
         emulator = self.emulator(name)
-        pages = {} if emulator.page_setting is None or name not in self._servers else {
-            emulator.page_setting: self.url(name)}
-        return {**emulator.settings(), **pages}
+        where = {} if name not in self._servers else {
+            setting: self.url(name) + path for setting, path in emulator.page_settings}
+        return {**emulator.settings(), **where}
 
     def emulator(self, name: str) -> Emulator:
         """The emulator itself; hold `lock` while touching it."""

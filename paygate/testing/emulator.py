@@ -8,72 +8,20 @@ Nothing here opens a socket.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import count
 from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from ..clock import SystemClock
 from ..money import Money
 from ..wire import Response
+from . import pages
+from .overview import Overview
 from .story import Story
-
-
-class VirtualClock:
-    """A clock that is turned by hand. `ticking=True` lets real time pass as well (for the sandbox's server)."""
-
-    def __init__(self, start: datetime | None = None, *, ticking: bool = False) -> None:
-        self._real = SystemClock()
-        self._ticking = ticking
-        if start is not None and start.utcoffset() is None:
-            raise ValueError("a clock starts at an instant with a time zone")
-        usual = self._real.now() if ticking else datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
-        self._start = (start or usual).astimezone(UTC)
-        self._origin = self._real.monotonic()
-        self._turned = 0.0
-        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
-
-    def monotonic(self) -> float:
-        """Seconds since the clock was made, turned time included."""
-        return self._turned + (self._real.monotonic() - self._origin if self._ticking else 0.0)
-
-    def now(self) -> datetime:
-        """The instant, in UTC."""
-        return self._start + timedelta(seconds=self.monotonic())
-
-    def at(self, when: datetime, do: Callable[[], None]) -> None:
-        """Call `do` once the clock has reached `when` (at the next `advance` or `run_due`)."""
-        self._count += 1
-        self._waiting.append(((when - self._start).total_seconds(), self._count, do))
-
-    def run_due(self) -> None:
-        """Do what is due by now, earliest first."""
-        while due := [w for w in self._waiting if w[0] <= self.monotonic()]:
-            first = min(due, key=lambda w: w[:2])
-            self._waiting.remove(first)
-            first[2]()
-
-    def advance(self, seconds: float) -> None:
-        """Turn the clock forward, stopping at everything that falls due on the way.
-
-        Raises: ValueError for a negative number.
-        """
-        if seconds < 0:
-            raise ValueError("a clock is turned forward only")
-        goal = self.monotonic() + seconds
-        while due := [w for w in self._waiting if w[0] <= goal]:
-            first = min(due, key=lambda w: w[:2])
-            self._waiting.remove(first)
-            self._turned += max(0.0, first[0] - self.monotonic())
-            first[2]()
-        self._turned += max(0.0, goal - self.monotonic())
-
-    def sleep(self, seconds: float) -> None:
-        """A pause that takes no time: the clock is turned instead."""
-        self.advance(seconds)
+from .virtual_clock import VirtualClock as VirtualClock
 
 
 @frozen
@@ -170,13 +118,19 @@ class FaultKind(StrEnum):
 
 @define
 class Fault:
-    """Make the next `times` calls whose "METHOD /path" matches the regular expression `on` go wrong."""
+    """Make the next `times` calls whose "METHOD /path" matches the regular expression `on` go wrong.
+
+    ".*" means every call to the API; the payer's pages go wrong only where `on` says more than that.
+    """
 
     kind: FaultKind = field(converter=FaultKind)
     on: str = ".*"
     times: int = 1
+    number: int = field(factory=count(1).__next__, eq=False)
 
     def fits(self, call: Call) -> bool:
+        if self.on == ".*" and call.path.startswith(pages.PREFIX):
+            return False
         return self.times > 0 and re.search(self.on, f"{call.method} {call.path}") is not None
 
 
@@ -214,8 +168,12 @@ class Emulator:
     """
 
     name: str
-    page_setting: str | None = None
-    """The setting, if there is one, that says where the payer's browser finds this PG's pages."""
+    page_settings: tuple[tuple[str, str], ...] = ()
+    """Settings that say where the payer's browser finds this PG's pages and script, and their path on its host."""
+    endpoints: Sequence[str] = ()
+    """The API's "METHOD /path", each parameter written `{}`, for a person who chooses where a fault is dialled."""
+    decline_reasons: Sequence[str] = ("declined",)
+    """Texts of a decline for a person who plays the payer to choose from."""
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
         self.clock = clock or VirtualClock()
@@ -257,6 +215,10 @@ class Emulator:
         """Example commands for this PG."""
         raise NotImplementedError
 
+    def overview(self) -> Overview:
+        """What it holds now, for a person to look at."""
+        return Overview()
+
     def lie(self, kind: FaultKind, call: Call, truth: Response) -> Response:
         """The answer to give where the PG did what was asked but says something else (LIE_FAILED, WRONG_…)."""
         return truth
@@ -293,7 +255,11 @@ class Emulator:
                 fault.times -= 1
                 self.faults = [f for f in self.faults if f.times > 0]
                 return self._faulty(fault.kind, call)
-        return self.answer(call)
+        return self._whole(call)
+
+    def _whole(self, call: Call) -> Response:
+        asset = pages.asset(call.path) if call.method in ("GET", "HEAD") else None
+        return asset or self.answer(call)
 
     def _faulty(self, kind: FaultKind, call: Call) -> Answer:
         match kind:
@@ -314,7 +280,7 @@ class Emulator:
                 return self.unauthorized()
             case FaultKind.TOO_MANY:
                 return Response(429, {"retry-after": "1", "content-type": "application/json"}, b"{}")
-        truth = self.answer(call)
+        truth = self._whole(call)
         match kind:
             case FaultKind.DROP_AFTER | FaultKind.RESET_AFTER | FaultKind.HANG_AFTER:
                 return Broken(kind.value.partition("_")[0])
@@ -328,7 +294,7 @@ class Emulator:
                 return Broken("truncate", truth)
         if kind in _AFTER_BODIES:
             return json_response(200, _AFTER_BODIES[kind])
-        return self.lie(kind, call, truth)
+        return truth if call.path.startswith(pages.PREFIX) else self.lie(kind, call, truth)
 
     def _later(self, call: Call) -> None:
         self.answer(call)

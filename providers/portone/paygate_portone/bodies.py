@@ -18,8 +18,6 @@ from paygate.secret import Secret
 from . import words
 from .settings import Settings
 
-SCRIPT = "https://cdn.iamport.kr/v1/iamport.js"
-
 
 def won(money: Money) -> int:
     """An amount as the PG takes it: a whole number of won. Raises: BadCommand for any other currency."""
@@ -84,7 +82,7 @@ def _window(settings: Settings, command: Pay | Register) -> dict[str, Any]:
 
 def _checkout(settings: Settings, command: Pay | Register, params: dict[str, Any], *, takes_money: bool) -> Checkout:
     setup = ("IMP.init", settings.merchant_code)
-    call = ClientCall(script=SCRIPT, setup=setup, function="IMP.request_pay", params=params)
+    call = ClientCall(script=settings.script_url, setup=setup, function="IMP.request_pay", params=params)
     return Checkout(order_id=command.order_id, action=call, takes_money=takes_money)
 
 

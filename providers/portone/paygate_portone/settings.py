@@ -12,6 +12,8 @@ from paygate.errors import BadCommand, BadSettings
 from paygate.secret import Secret
 
 BASE_URL = "https://api.iamport.kr"
+SCRIPT = "https://cdn.iamport.kr/v1/iamport.js"
+"""The browser script, rolling (documented)."""
 HOSTS = ("api.iamport.kr", "static-api.iamport.kr")
 """The second is the same API under fixed addresses (observed: the official Java client)."""
 
@@ -49,7 +51,13 @@ def _flag(_: object, attribute: Attribute[Any], value: object) -> None:
         raise BadSettings(f"{attribute.name} is True or False")
 
 
-def _hook_url(_: object, attribute: Attribute[Any], value: object) -> None:
+def _script(settings: Settings, attribute: Attribute[Any], value: object) -> None:
+    _url(settings, attribute, value)
+    if settings.mode == "live" and not str(value).startswith("https:"):
+        raise BadSettings(f"{attribute.name} must be https in live mode")
+
+
+def _url(_: object, attribute: Attribute[Any], value: object) -> None:
     if value is None:
         return
     try:
@@ -81,8 +89,10 @@ class Settings:
     """Group merchants only."""
     product_code: str | None = field(default=None, validator=_like(_NAVER, "a product code of at most 100 characters"))
     """Default naverProductCode: keeps one payer from registering one product twice."""
-    webhook_url: str | None = field(default=None, validator=_hook_url)
+    webhook_url: str | None = field(default=None, validator=_url)
     """notice_url of every payment; without it the console's URL holds."""
+    script_url: str = field(default=SCRIPT, validator=[_required, _script])
+    """Where the payer's browser finds the window's script; a sandbox states its own."""
     tier: str | None = field(default=None, validator=_like(_TIER, "3 letters or digits"))
     """Sub-merchant of an agency. Server calls only: the window has no way to name a tier."""
 

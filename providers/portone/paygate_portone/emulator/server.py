@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
+from attrs import asdict, evolve
+
 from paygate.money import Money
+from paygate.testing import pages
 from paygate.testing.emulator import Call, Emulator, FaultKind, VirtualClock
+from paygate.testing.overview import Overview
 from paygate.testing.story import Story
 from paygate.wire import Response
 
 from .bodies import clean_id
+from .browser import Browser
 from .keys import issue
+from .overview import overview
 from .payments import give_back
 from .records import CARD, CUSTOMER, NAVER, Card
-from .routes import respond
+from .routes import ROUTES, respond
 from .shop import Outcome, Shop
 from .story import browse, story
 from .switches import Switches
 from .windows import act, open_window
 from .words import (
+    DECLINE_TEXTS,
     IMP_KEY,
     IMP_SECRET,
     INTERNAL,
@@ -39,13 +47,19 @@ class PortOneEmulator(Emulator):
     """
 
     name = "portone-naverpay"
+    page_settings = (("script_url", pages.STANDIN),)
+    endpoints = tuple(f"{route.method} {route.template}" for route in ROUTES)
+    decline_reasons = DECLINE_TEXTS
 
     def __init__(self, clock: VirtualClock | None = None, *, webhook_url: str = "", **switches: Any) -> None:
         super().__init__(clock)
         self.shop = Shop(switches=Switches(**switches), clock=self.clock, move=self.move, send=self.send_hook,
                          webhook_url=webhook_url, salt=lambda: self.salt)
+        self._browser = Browser(self.shop, {}, [])
 
     def answer(self, call: Call) -> Response:
+        if call.path.startswith(pages.PREFIX):
+            return self._browser.answer(call)
         return respond(self.shop, call)
 
     def settings(self) -> dict[str, Any]:
@@ -57,6 +71,9 @@ class PortOneEmulator(Emulator):
 
     def story(self) -> Story:
         return story()
+
+    def overview(self) -> Overview:
+        return overview(self.shop)
 
     def unauthorized(self) -> Response:
         return envelope(401, -1, UNAUTHORIZED, None, nulls=self.shop.switches.nulls)
@@ -77,7 +94,8 @@ class PortOneEmulator(Emulator):
             "issue_key": self._issue_key, "open_window": self._open_window, "payer": self._payer,
             "next_charge": self._next_charge, "next_cancel": self._next_cancel,
             "cancel_in_console": self._cancel_in_console, "resend_hook": self._resend_hook,
-            "set_webhook_url": self._set_webhook_url,
+            "set_webhook_url": self._set_webhook_url, "switch": self._switch,
+            "switches": lambda: asdict(self.shop.switches),
             "payments": lambda: [p.shown(self.shop.switches.sandbox) for p in self.shop.payments.values()],
             "schedules": lambda: [p.shown() for p in self.shop.plans.values()],
             "keys": lambda: [k.shown(self.shop.switches.sandbox) for k in self.shop.keys.values()],
@@ -151,6 +169,20 @@ class PortOneEmulator(Emulator):
             raise ValueError("no payment under this order_id")
         last = payments[-1]
         self.shop.tell(last, last.refunds[-1].cancellation_id if last.refunds else None)
+
+    def _switch(self, name: str, value: Any) -> None:
+        """Turn a switch of `Switches`, such as hides_sandbox: whether GET /payments/{imp_uid} knows test payments
+        without include_sandbox=true.
+        """
+        kind: type = type(asdict(Switches()).get(name))
+        if kind is type(None):
+            raise ValueError(f"there is no switch {name}")
+        if kind is float and type(value) in (int, Decimal):
+            value = float(value)
+        if type(value) is not kind:
+            raise ValueError(f"switch {name}: {type(value).__name__} is not a value for it")
+        change: dict[str, Any] = {name: value}
+        self.shop.switches = evolve(self.shop.switches, **change)
 
     def _set_webhook_url(self, url: str) -> None:
         """What the merchant enters in the console."""

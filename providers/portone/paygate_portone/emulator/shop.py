@@ -9,6 +9,7 @@ import json
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from urllib.parse import urlencode
 
 from attrs import define, field, frozen
@@ -16,7 +17,7 @@ from attrs import define, field, frozen
 from paygate.money import Money
 from paygate.testing.emulator import VirtualClock
 
-from .records import CARD, NAVER, Channel, Key, Payment, Plan
+from .records import CARD, NAVER, Channel, Json, Key, Payment, Plan
 from .switches import Switches
 from .tokens import Tokens
 from .words import NO_CHANNEL, NO_PAYMENT, Refusal, not_found
@@ -32,13 +33,16 @@ class Outcome:
 
 @define
 class Window:
-    """A payment window the payer has before them."""
+    """A payment window the payer has before them. `came` are the browser's hints, once the payer has acted."""
 
     id: str
     payment: Payment
     customer_uid: str | None
     redirect_url: str | None
     is_open: bool = True
+    came: Json | None = None
+    late_at: datetime | None = None
+    """When the approval of a payer whose browser is gone arrives."""
 
 
 @frozen

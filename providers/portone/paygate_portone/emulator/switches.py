@@ -66,7 +66,7 @@ class Switches:
     registration_can_be_cancelled: bool = False
     """POST /payments/cancel on a registration record answers success, though no money moves (undocumented)."""
 
-    execution_lag_s: float = 0
+    execution_lag_s: float = 0.0
     """How long after its instant a dated charge is made (one sample: 15 s)."""
 
     unschedule_all_or_nothing: bool = False

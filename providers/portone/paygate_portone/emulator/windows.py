@@ -74,29 +74,52 @@ def _check_url(url: str) -> None:
 
 
 def act(shop: Shop, order_id: str, action: str, message: str | None, points: int, after_s: float) -> Json | None:
-    """The payer acts in the newest open window of `order_id`. Returns the browser's hints; None where the browser is
-    gone ("late": the approval arrives `after_s` seconds on).
+    """The payer acts in the newest open window of `order_id`, or in the open one of that id (see `decide`).
 
     Raises: ValueError where no such window is open, or for another action.
     """
-    window = next((w for w in reversed(shop.windows) if w.is_open and w.payment.order.merchant_uid == order_id), None)
+    window = next((w for w in reversed(shop.windows)
+                   if w.is_open and order_id in (w.id, w.payment.order.merchant_uid)), None)
     if window is None:
         raise ValueError("no open window for this order_id")
+    return decide(shop, window, action, message, points, after_s)
+
+
+def decide(shop: Shop, window: Window, action: str, message: str | None, points: int = 0,
+           after_s: float = 600) -> Json | None:
+    """The payer acts in an open window. Returns the browser's hints; None where the browser is gone ("late": the
+    approval arrives `after_s` seconds on).
+
+    Raises: ValueError for another action.
+    """
     if action not in ("approve", "decline", "close", "late"):
         raise ValueError("action is approve, decline, close or late")
     if isinstance(after_s, bool) or not isinstance(after_s, (int, float)) or not 0 <= after_s <= 10**9:
         raise ValueError("after_s is a number of seconds from now")
     window.is_open = False
-    if action == "close":
-        return hints(window, message or PAYER_CLOSED, code="USER_CANCEL")
     if action == "late":
-        shop.clock.at(shop.clock.now() + timedelta(seconds=after_s), lambda: _approve(shop, window, points))
+        window.late_at = shop.clock.now() + timedelta(seconds=after_s)
+        shop.clock.at(window.late_at, lambda: _arrive(shop, window, points))
         return None
+    if action == "close":
+        window.came = left(window, message)
+        return window.came
     if action == "decline":
         fail(shop, window.payment, message or LIMIT_EXCEEDED)
     else:
         _approve(shop, window, points)
-    return hints(window, window.payment.fail_reason)
+    window.came = hints(window, window.payment.fail_reason)
+    return window.came
+
+
+def left(window: Window, message: str | None = None) -> Json:
+    """The hints of a window that the payer closes."""
+    return hints(window, message or PAYER_CLOSED, code="USER_CANCEL")
+
+
+def _arrive(shop: Shop, window: Window, points: int) -> None:
+    window.late_at = None
+    _approve(shop, window, points)
 
 
 def _approve(shop: Shop, window: Window, points: int) -> None:
@@ -131,7 +154,7 @@ def hints(window: Window, error: str | None, code: str = "PAYMENT_FAILED") -> Js
     if error:
         query |= {"error_code": code, "error_msg": error}
     return {"callback": _callback(payment, error, code), "query": query,
-            "redirect_url": _with_query(window.redirect_url, query) if window.redirect_url else None}
+            "redirect_url": with_query(window.redirect_url, query) if window.redirect_url else None}
 
 
 def _callback(payment: Payment, error: str | None, code: str) -> Json:
@@ -148,6 +171,7 @@ def _callback(payment: Payment, error: str | None, code: str) -> Json:
     }
 
 
-def _with_query(url: str, query: Mapping[str, str]) -> str:
+def with_query(url: str, query: Mapping[str, str]) -> str:
+    """Add to a URL's query, which may be there already, and keep its fragment last."""
     base, mark, fragment = url.partition("#")
     return f"{base}{'&' if '?' in base else '?'}{urlencode(query, errors='replace')}{mark}{fragment}"

@@ -69,7 +69,7 @@ class ManagedEmulator(_StepPay):
     """StepPay as a 관리형 merchant meets it: orders, a hosted page, subscriptions, signed webhooks."""
 
     name = "steppay-managed"
-    page_setting = "link_origin"
+    page_settings = (("link_origin", ""),)
     _managed = True
 
     def settings(self) -> dict[str, Any]:
