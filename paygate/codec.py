@@ -17,6 +17,7 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
 from .errors import BadSettings
 from .secret import Secret
+from .text import is_clean
 from .wire import Response
 
 T = TypeVar("T")
@@ -189,7 +190,21 @@ def settings_from(kind: type[T], values: Mapping[str, Any], provider: str) -> T:
         wrong = _faults(error) or _without_values(transform_error(error))
         faults = f"lacks {', '.join(lacking)}" if lacking else "; ".join(wrong)
         raise BadSettings(f"settings of {provider}: {faults}; nothing was sent") from None
+    for field in attrs.fields(kind):  # type: ignore[arg-type]
+        if not _can_travel(getattr(made, field.name)):
+            raise BadSettings(f"settings of {provider}: {field.name} is empty, or was copied with a space or line break "
+                              "around it; nothing was sent")
     return made
+
+
+def _can_travel(value: Any) -> bool:
+    """False for a secret that no header could carry as it is: found at start-up, not at the first payer."""
+    if isinstance(value, tuple):
+        return all(map(_can_travel, value))
+    if not isinstance(value, Secret):
+        return True
+    text = value.reveal()
+    return bool(text) and text == text.strip() and is_clean(text)
 
 
 def _refusal_in(error: BaseException) -> BadSettings | None:

@@ -1,4 +1,7 @@
-"""What tests are made of: emulators of PGs on a clock that is turned by hand. The modules load when they are used."""
+"""What tests are made of: emulators of PGs on a clock turned by hand, and the contract that every provider keeps.
+
+The modules load when they are used.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .contract import ProviderContract
     from .emulator import Emulator, Fault, FaultKind, Journal, VirtualClock
     from .transport import EmulatorTransport
 
-__all__ = ["Emulator", "EmulatorTransport", "Fault", "FaultKind", "Journal", "VirtualClock"]
+__all__ = ["Emulator", "EmulatorTransport", "Fault", "FaultKind", "Journal", "ProviderContract", "VirtualClock"]
+_ELSEWHERE = {"EmulatorTransport": "transport", "ProviderContract": "contract"}
 
 
 def __getattr__(name: str) -> Any:
     # pytest imports this package with its plugins, before a merchant's coverage starts counting.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{'transport' if name == 'EmulatorTransport' else 'emulator'}")
-    return getattr(module, name)
+    return getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'emulator')}"), name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from .emulator import Broken, Call, Emulator, FaultKind
+from .emulator import Answer, Broken, Call, Emulator, FaultKind
 
 if TYPE_CHECKING:
     from ..wire import Response
@@ -29,8 +29,7 @@ class EmulatorTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         # Before the PG hears of it: who listens to the trace may still refuse to speak.
         if trace is not None and not self._will_refuse(call):
             trace(_STARTED, {})
-        answer = self.emulator.handle(call)
-        return _response(answer, request)
+        return _response(self.exchange(call, request), request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         call = _call(request, await request.aread())
@@ -38,8 +37,11 @@ class EmulatorTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         # Before the PG hears of it: who listens to the trace may still refuse to speak.
         if trace is not None and not self._will_refuse(call):
             await trace(_STARTED, {})
-        answer = self.emulator.handle(call)
-        return _response(answer, request)
+        return _response(self.exchange(call, request), request)
+
+    def exchange(self, call: Call, request: httpx.Request) -> Answer:
+        """Let the emulator answer; `request` is what was really sent, host included."""
+        return self.emulator.handle(call)
 
     def _will_refuse(self, call: Call) -> bool:
         """True where the fault that `handle` would apply is a refused connection."""
