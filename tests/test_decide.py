@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one,
 
 from shop import KEY, WON, Shop
 
-from paygate import BadCommand, Cancel, Charge, Money, OutcomeUnknown, PaymentStatus, State
+from paygate import BadCommand, Cancel, Charge, Forged, Money, OutcomeUnknown, Pay, PaymentStatus, State
 from paygate.errors import PaygateError
 
 
@@ -116,3 +116,42 @@ def test_what_is_not_in_the_ledger_is_not_decided() -> None:
         for verb in (shop.acknowledge, lambda id, **said: shop.resolve(id, "paid", **said)):
             with pytest.raises(BadCommand, match="nothing called"):
                 verb("nobody", by="kim", why="because")
+
+
+def test_a_payment_that_the_pg_never_finished_can_be_decided_once_a_person_is_asked() -> None:
+    with Shop() as shop:
+        shop.charge(Charge(order_id="o1", billing_key=KEY, money=Money(102, "KRW"), title="plan"))
+        with pytest.raises(BadCommand, match="needs no decision"):
+            shop.resolve("o1", "failed", by="kim", why="impatient")
+        for _ in range(20):
+            shop.clock.advance(86_400)
+            shop.reconcile()
+        assert shop.attention()[0].state is State.SENT
+        assert shop.resolve("o1", "failed", by="kim", why="the PG's support says so").state is State.REFUSED
+        assert shop.attention() == shop.pending() == []
+
+
+def test_a_flag_on_an_open_window_is_acknowledged_and_the_window_stays_open() -> None:
+    with Shop() as shop:
+        shop.pay(Pay(order_id="w1", money=WON, title="book", return_url="https://shop.example/done"))
+        query = shop.pg.payer("w1")
+        shop.pg.payments[query["payment_id"]]["test"] = False
+        with pytest.raises(Forged):
+            shop.confirm("w1", query)
+        with pytest.raises(BadCommand, match="needs no decision"):
+            shop.resolve("w1", "paid", by="kim", why="it looked paid")
+        assert shop.acknowledge("w1", by="kim", why="somebody paid in the test channel").state is State.SENT
+        assert shop.attention() == []
+        assert [row.id for row in shop.pending()] == ["w1"]
+
+
+@pytest.mark.parametrize(("as_", "by", "why"), [
+    ("done", "kim", "because"), ("paid", 7, "because"), ("paid", "kim", None), ("paid", "kim\x1b[31m", "because"),
+    ("paid", "k" * 81, "because"), ("paid", "kim", "w" * 301),
+])
+def test_a_decision_that_could_not_be_read_later_is_refused(as_: object, by: object, why: object) -> None:
+    with Shop() as shop:
+        in_doubt(shop)
+        with pytest.raises(BadCommand):
+            shop.resolve("o1", as_, by=by, why=why)
+        assert shop.pending()[0].state is State.UNKNOWN

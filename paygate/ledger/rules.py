@@ -17,7 +17,8 @@ from .row import Row, State
 FOLLOWS: dict[State, frozenset[State]] = {
     State.SCHEDULED: frozenset({State.OPENED, State.SENT, State.NOT_SENT}),
     # Answered without being sent: a refund asked for again, whose first asking turns out to have been done.
-    State.OPENED: frozenset({State.OPENED, State.SENT, State.NOT_SENT, State.ANSWERED}),
+    # Unknown without being sent: a refund that may be one of those the PG knows and this ledger does not.
+    State.OPENED: frozenset({State.OPENED, State.SENT, State.NOT_SENT, State.ANSWERED, State.UNKNOWN}),
     State.SENT: frozenset({State.SENT, State.ANSWERED, State.REFUSED, State.NOT_SENT, State.UNKNOWN}),
     State.UNKNOWN: frozenset({State.UNKNOWN, State.ANSWERED, State.REFUSED, State.NOT_SENT}),
     State.ANSWERED: frozenset({State.ANSWERED}),

@@ -17,7 +17,20 @@ from .account import Account
 from .begin import Begun, begin, new_row
 from .charge import never_left
 from .outcome import not_sent, noted, unknown, unrecorded_doubt
-from .refunds import SAID_DONE, Asked, balance, given, known, look_at_refund, recorded, shows, told
+from .refunds import (
+    NAMED_ANOTHER,
+    SAID_DONE,
+    Asked,
+    accounted,
+    balance,
+    given,
+    is_stopped,
+    look_at_refund,
+    recorded,
+    shows,
+    stopped,
+    told,
+)
 from .schedule import look_at_schedule
 from .settle import in_doubt, interrupted, look
 from .steps import Entry, Steps, change, get_row
@@ -95,24 +108,27 @@ def _open_refund(account: Account, order_id: str) -> Steps[Row | None]:
 
 
 def _send(account: Account, command: Cancel | CancelWhole, row: Row, talk: Talk) -> Steps[Cancellation]:
+    foreign: str | None = None
     try:
         payment = yield from balance(account, row, talk)
-        if row.before is not None and (done := (yield from _late(row, payment))) is not None:
+        if row.before is not None and not is_stopped(row) and (done := (yield from _late(row, payment))) is not None:
             return done
-        money = _amount(command, payment)
+        foreign = yield from _foreign(account, row, payment)
+        money = _amount(command, payment) if foreign is None or payment.left.is_zero else None
     except GeneratorExit:
         raise  # Dropped, like a crash: an opened refund is given up once its lease is over.
     except BaseException as error:
-        if not (yield from _given_up(row)):
+        if not (yield from _given_up(row, foreign)):
             raise InProgress(f"another worker holds {row.id}; ask again later", order_id=row.order_id) from None
         if isinstance(error, OutcomeUnknown | NotSent | LedgerError):
             raise not_sent(row, f"the balance could not be read ({error})") from None
         raise
+    if money is None:
+        raise (yield from _stop(command, row, payment, foreign))
     try:
         held = yield from change(row, "balance read; asking", state=State.SENT, money=money,
                                  result=dump(Asked(payment=payment, reason=command.reason)),
-                                 before=payment.cancelled.amount,
-                                 attention=(yield from _surprise(account, row, payment)))
+                                 before=payment.cancelled.amount)
     except LedgerError as error:
         yield from _given_up(row)
         raise not_sent(row, f"the ledger cannot be written ({error})") from None
@@ -121,11 +137,11 @@ def _send(account: Account, command: Cancel | CancelWhole, row: Row, talk: Talk)
     return (yield from _refund(account, command, held, payment, talk))
 
 
-def _given_up(row: Row) -> Steps[bool]:
+def _given_up(row: Row, attention: str | None = None) -> Steps[bool]:
     """Let go of a refund that was not asked for; False where another worker holds it by now."""
     try:
         moved = yield from change(row, "nothing was asked of the PG", state=State.NOT_SENT, lease_until=None,
-                                  check_at=None)
+                                  check_at=None, attention=attention)
     except LedgerError:
         return True  # It stays opened, and whoever finds it after its lease gives it up.
     return moved is not None
@@ -144,10 +160,29 @@ def _late(row: Row, payment: Payment) -> Steps[Cancellation | None]:
                          "the PG's record, then use a new cancel_id", order_id=row.order_id)
 
 
-def _surprise(account: Account, row: Row, payment: Payment) -> Steps[str | None]:
-    """A refund that this ledger does not know of (the PG's console, a restored backup) is worth a person's look."""
-    unknown_part = payment.cancelled.amount - (yield from known(account, row))
-    return "the PG had given money back that this ledger knows nothing of" if unknown_part > 0 else row.attention
+def _foreign(account: Account, row: Row, payment: Payment) -> Steps[str | None]:
+    """Why a refund is not asked for: the PG gave back more than this ledger knows of (its console, a restored backup).
+
+    Where a person has decided about just that before, it is known.
+    """
+    refunds: list[Row] = yield Entry("refunds", (account.scope, row.order_id))
+    more = payment.cancelled.amount - max(accounted(refunds), row.before or 0)
+    if more <= 0:
+        return None
+    return f"the PG has given back {Money(more, payment.money.currency)} that this ledger knows nothing of"
+
+
+def _stop(command: Cancel | CancelWhole, row: Row, payment: Payment, foreign: str | None) -> Steps[PaygateError]:
+    """Leave it to a person whether this very refund was done before; nothing is sent until then."""
+    money = command.money if isinstance(command, Cancel) else payment.left
+    try:
+        held = yield from change(row, "stopped before anything was asked", state=State.UNKNOWN, lease_until=None,
+                                 check_at=None, money=money, before=payment.cancelled.amount, result=None,
+                                 attention=foreign)
+    except LedgerError as error:
+        return not_sent(row, f"{foreign}, and the ledger cannot be written ({error})")
+    return InProgress(f"another worker holds {row.id}; ask again later", order_id=row.order_id) if held is None \
+        else stopped(held)
 
 
 def _amount(command: Cancel | CancelWhole, payment: Payment) -> Money:
@@ -168,6 +203,7 @@ def _amount(command: Cancel | CancelWhole, payment: Payment) -> Money:
 def _refund(account: Account, command: Cancel | CancelWhole, row: Row, payment: Payment,
             talk: Talk) -> Steps[Cancellation]:
     assert row.money is not None
+    attention: str | None = None
     stated = command if isinstance(command, Cancel) else Cancel(
         cancel_id=command.cancel_id, order_id=command.order_id, money=row.money, reason=command.reason,
         requested_by=command.requested_by, extra=command.extra)
@@ -181,14 +217,21 @@ def _refund(account: Account, command: Cancel | CancelWhole, row: Row, payment: 
         yield from interrupted(account, row, talk)
         raise
     else:
-        fault = OutcomeUnknown(SAID_DONE)
         if _is_same(payment, after) and given(row, after) == row.money.amount:
             return (yield from recorded(row, after))
+        attention = _contradicts(account, payment, after)
+        fault = OutcomeUnknown(attention or SAID_DONE)
     if not talk.sent:
         raise (yield from never_left(account, row, fault))
+    return (yield from _doubted(account, row, fault, talk, attention))
+
+
+def _contradicts(account: Account, before: Payment, after: Payment) -> str | None:
+    """What a person must know of an answer that calls a refund done and does not show it."""
+    if not _is_same(before, after):
+        return NAMED_ANOTHER
     # Without a checksum a refund asked for again could be given again, so such a contradiction is left to a person.
-    said_done = str(fault) == SAID_DONE and account.spec.profile.cancel_guard.value is CancelGuard.COMPARE
-    return (yield from _doubted(account, row, fault, talk, SAID_DONE if said_done else None))
+    return SAID_DONE if account.spec.profile.cancel_guard.value is CancelGuard.COMPARE else None
 
 
 def _is_same(before: Payment, after: Payment) -> bool:

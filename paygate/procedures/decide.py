@@ -9,14 +9,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
+from attrs import evolve
+
 from ..codec import dump
 from ..errors import BadCommand, Refused
 from ..ledger.row import Book, Kind, Row, State
 from ..ledger.rules import UNRESOLVED
 from ..model import Cancellation, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus
+from ..money import Money
+from ..text import check_text
 from .account import Account
 from .outcome import refusal_text
-from .settle import payment_of
+from .refunds import is_stopped
+from .settle import AWAITS_PAYER, payment_of
 from .steps import Steps, change, get_row
 
 Resolution = Literal["paid", "failed", "not_sent"]
@@ -26,12 +31,16 @@ _STATES = {"paid": State.ANSWERED, "failed": State.REFUSED, "not_sent": State.NO
 def resolve(account: Account, id: str, as_: Resolution, *, by: str, why: str) -> Steps[Row]:
     """Decide what became of the unknown order or refund `id`. For a refund, "paid" means that it was given back.
 
-    Raises: BadCommand (no such id, it is not in doubt, or no reason is given).
+    A payment that the PG never finished may be decided too, once a person is asked to look at it.
+
+    Raises: BadCommand (no such id, it is not in doubt, the PG shows otherwise, or no reason is given).
     """
-    row = yield from _row(account, id, lambda row: row.state is State.UNKNOWN, by=by, why=why)
-    if row.state is not State.UNKNOWN:
+    if as_ not in _STATES:
+        raise BadCommand(f"as_ is one of {', '.join(_STATES)}; nothing was changed")
+    row = yield from _row(account, id, lambda row: _is_open(account, row), by=by, why=why)
+    if not _is_open(account, row):
         raise BadCommand(f"{id} is {row.state.value} and needs no decision; acknowledge() puts an attention aside")
-    result = (yield from _decided(row)) if as_ == "paid" else row.result
+    row, result = (yield from _decided(row)) if as_ == "paid" else (row, row.result)
     note = f"resolved as {as_} by {by}: {why}"[:500]
     return _done(id, (yield from change(
         row, note, state=_STATES[as_], lease_until=None, check_at=None, attention=None, result=result,
@@ -44,15 +53,18 @@ def acknowledge(account: Account, id: str, *, by: str, why: str) -> Steps[Row]:
     Raises: BadCommand (no such id, nothing to acknowledge, still in doubt, or no reason is given).
     """
     row = yield from _row(account, id, lambda row: row.attention is not None, by=by, why=why)
-    if row.attention is None or row.state in UNRESOLVED:
+    if row.attention is None or (row.state in UNRESOLVED and not _is_open_window(row)):
         raise BadCommand(f"{id} is {row.state.value} and has nothing to acknowledge; resolve() ends a doubt")
     return _done(id, (yield from change(row, f"acknowledged by {by}: {why}"[:500], state=row.state, attention=None)))
 
 
 def _row(account: Account, id: str, fits: Callable[[Row], bool], *, by: str, why: str) -> Steps[Row]:
     """The row called `id` that fits, else the first one called so: payments, refunds, then stray payments."""
-    if not by.strip() or not why.strip():
-        raise BadCommand("deciding needs who decided it and why")
+    for said in (by, why):
+        if not isinstance(said, str) or not said.strip():
+            raise BadCommand("deciding needs who decided it and why; nothing was changed")
+    check_text("by", by, 80)
+    check_text("why", why, 300)
     found: list[Row] = []
     for book in Book:
         row = yield from get_row(account.scope, book, id)
@@ -63,26 +75,44 @@ def _row(account: Account, id: str, fits: Callable[[Row], bool], *, by: str, why
     return next(filter(fits, found), found[0])
 
 
+def _is_open(account: Account, row: Row) -> bool:
+    """Whether a person may say what became of it: in doubt, or left to a person though the PG calls it unfinished."""
+    return row.state is State.UNKNOWN or (row.state is State.SENT and row.attention is not None
+                                          and not account.is_held(row) and not _is_open_window(row))
+
+
+def _is_open_window(row: Row) -> bool:
+    return row.state is State.SENT and row.kind in AWAITS_PAYER
+
+
 def _done(id: str, row: Row | None) -> Row:
     if row is None:
         raise BadCommand(f"{id} was changed meanwhile; look again")
     return row
 
 
-def _decided(row: Row) -> Steps[str]:
-    """The result to record where a person says that the money moved."""
+def _decided(row: Row) -> Steps[tuple[Row, str]]:
+    """The row and the result to record where a person says that the money moved."""
     assert row.money is not None
     if row.kind is Kind.SCHEDULE:
         assert row.due_at is not None
         due_at = datetime.fromtimestamp(row.due_at, UTC)
-        return dump(ScheduledCharge(order_id=row.order_id, due_at=due_at, money=row.money,
-                                    status=ScheduleStatus.EXECUTED, payment_status=PaymentStatus.PAID))
+        return row, dump(ScheduledCharge(order_id=row.order_id, due_at=due_at, money=row.money,
+                                         status=ScheduleStatus.EXECUTED, payment_status=PaymentStatus.PAID))
     if row.kind is not Kind.CANCEL:
-        return dump(Payment(order_id=row.order_id, provider_id=row.provider_id, status=PaymentStatus.PAID,
-                            money=row.money))
+        return row, dump(Payment(order_id=row.order_id, provider_id=row.provider_id, status=PaymentStatus.PAID,
+                                 money=row.money))
+    if is_stopped(row):
+        # What the PG had given back when this was stopped held this refund: so there was less before it.
+        assert row.before is not None
+        if row.before < row.money.amount:
+            given = Money(row.before, row.money.currency)
+            raise BadCommand(f"the PG had given back {given} of order {row.order_id}, so {row.id} of {row.money} was "
+                             "not among it; nothing was changed")
+        row = evolve(row, before=row.before - row.money.amount)
     owner = yield from get_row(row.gateway, Book.PAYMENT, row.order_id)
     payment = None if owner is None or owner.kind is Kind.SCHEDULE else payment_of(owner)
     if payment is None:
         payment = Payment(order_id=row.order_id, provider_id=None, status=PaymentStatus.CANCELLED, money=row.money,
                           cancelled=row.money)
-    return dump(Cancellation(cancel_id=row.id, order_id=row.order_id, money=row.money, payment=payment))
+    return row, dump(Cancellation(cancel_id=row.id, order_id=row.order_id, money=row.money, payment=payment))

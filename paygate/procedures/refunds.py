@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import evolve, frozen
 
+from ..capability import CancelGuard
 from ..codec import dump, load
 from ..errors import BadCommand, NotFound, OutcomeUnknown
 from ..ledger.row import Book, Kind, LedgerError, Row, State
@@ -17,6 +20,7 @@ from .steps import Entry, Steps, change, get_row, reread
 from .talk import Talk
 
 SAID_DONE = "the PG said that it gave the money back, and its record does not show it"
+NAMED_ANOTHER = "the PG's answer to the refund names another payment"
 
 
 @frozen(kw_only=True)
@@ -27,11 +31,35 @@ class Asked:
     reason: str
 
 
+def is_stopped(row: Row) -> bool:
+    """Whether a refund was never asked for by this ledger, because the PG had given more back than it knows of."""
+    return row.before is not None and row.result is None
+
+
+def stopped(row: Row) -> OutcomeUnknown:
+    """The error that tells that a person must say whether this refund is what the PG had given back."""
+    return OutcomeUnknown(f"nothing was sent for refund {row.id}: {row.attention}, and this refund may be among it; "
+                          f"compare with the PG's console, then resolve({row.id!r}, …)", order_id=row.order_id,
+                          next_step="compare with the PG's console, then resolve(cancel_id, …); never send it again")
+
+
+def accounted(refunds: Sequence[Row]) -> int:
+    """Minor units given back for an order as far as `refunds` tell: by them, or beside them as a person has decided."""
+    done = [r for r in refunds if r.state is State.ANSWERED and r.money is not None]
+    ours = sum(r.money.amount for r in done if r.money is not None)
+    after = [(r.before or 0) + r.money.amount for r in done if r.money is not None]
+    # A refund is sent only where all that was given back before it is accounted for.
+    before = [r.before for r in refunds if r.before is not None and not (is_stopped(r) and r.state in UNRESOLVED)]
+    return max([ours, *after, *before])
+
+
 def told(row: Row) -> Cancellation:
     """What a refund's row tells the caller.
 
     Raises: what was recorded; OutcomeUnknown where nothing is certain.
     """
+    if row.state is State.UNKNOWN and is_stopped(row):
+        raise stopped(row)
     if row.state is State.ANSWERED and row.result is not None:
         return load(row.result, Cancellation)
     if row.state is State.REFUSED:
@@ -73,7 +101,7 @@ def balance(account: Account, row: Row, talk: Talk) -> Steps[Payment]:
 def known(account: Account, row: Row) -> Steps[int]:
     """Minor units given back for the order as far as this ledger knows."""
     refunds: list[Row] = yield Entry("refunds", (account.scope, row.order_id))
-    ours = sum(r.money.amount for r in refunds if r.state is State.ANSWERED and r.money is not None)
+    ours = accounted(refunds)
     owner = yield from get_row(account.scope, Book.PAYMENT, row.order_id)
     noted = payment_of(owner) if owner is not None and owner.kind is not Kind.SCHEDULE else None
     return max(ours, 0 if noted is None else noted.cancelled.amount)
@@ -134,11 +162,13 @@ def look_at_refund(account: Account, row: Row, talk: Talk, *, mine: bool = False
     now = account.now()
     if not mine and account.is_held(row):
         return row
+    if row.state is State.UNKNOWN and is_stopped(row):
+        return row  # Nothing was asked of the PG, so no look-up can tell: a person does.
     if row.state is State.OPENED:
         moved = yield from change(row, "its worker is gone; nothing was asked", state=State.NOT_SENT, lease_until=None,
                                   check_at=None)
         return moved if moved is not None else (yield from reread(row))
-    if row.money is None or row.before is None or row.state not in (*UNRESOLVED, State.NOT_SENT):
+    if row.money is None or row.before is None or is_stopped(row) or row.state not in (*UNRESOLVED, State.NOT_SENT):
         return (yield from _watched(account, row, now))
     try:
         payment = yield from balance(account, row, talk)
@@ -150,9 +180,10 @@ def look_at_refund(account: Account, row: Row, talk: Talk, *, mine: bool = False
         return (yield from reread(row))
     if row.state is State.NOT_SENT:
         return (yield from _watched(account, row, now))
+    guard = account.spec.profile.cancel_guard.value
     if payment is not None and given(row, payment) == 0:
         # What the PG itself called done is never proven not done by a record that does not show it.
-        said_done = row.attention == SAID_DONE
+        said_done = row.attention in (SAID_DONE, NAMED_ANOTHER) and guard is CancelGuard.COMPARE
         note, changes = missed(account, evolve(row, missed_at=None) if said_done else row, now)
     else:
         note, changes = missed(account, evolve(row, missed_at=None), now)

@@ -1,0 +1,180 @@
+"""F43: a backup was restored, so the ledger has forgotten. What the PG knows beyond it is for a person, never sent.
+
+A restored ledger is played by connecting to the same PG with another ledger that knows less.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
+
+from attrs import evolve
+from shop import FACES, Shop, cancel, cancel_whole, charge, store, won
+
+from paygate import (
+    BadCommand,
+    CancelGuard,
+    InProgress,
+    MemoryLedger,
+    OutcomeUnknown,
+    PaymentStatus,
+    State,
+    assumed,
+    connect,
+)
+from paygate.testing.fakepg import FAKEPG, FakePG
+from paygate.testing.transport import EmulatorTransport
+
+
+@pytest.fixture(params=FACES)
+def face(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def restored(face: str, before: Shop, *, knows_charge: bool = True) -> Shop:
+    """The shop after its backup was restored: it knows the charge of o1 (or not even that), and no refund."""
+    ledger = MemoryLedger()
+    if knows_charge:
+        ledger.open([before.row("o1")], "from the backup")
+    return Shop(face, ledger, pg=before.pg)
+
+
+def refund_calls(shop: Shop) -> int:
+    return sum(c.path.endswith("/refunds") for c in shop.pg.calls)
+
+
+@pytest.mark.parametrize("knows_charge", [True, False])
+@pytest.mark.parametrize("verb", ["cancel", "cancel_whole"])
+def test_a_forgotten_refund_asked_for_again_is_not_given_again(face: str, verb: str, knows_charge: bool) -> None:
+    with Shop(face) as first:
+        first.charge(charge())
+        first.cancel(cancel("c1", amount=4_000))
+        with restored(face, first, knows_charge=knows_charge) as shop:
+            sent = refund_calls(shop)
+            command = cancel("c1", amount=4_000) if verb == "cancel" else cancel_whole("c1")
+            for _ in range(3):
+                with pytest.raises(OutcomeUnknown, match="4,000 KRW that this ledger knows nothing of") as caught:
+                    getattr(shop, verb)(command)
+            assert "resolve" in caught.value.next_step
+            assert [(r.id, r.state) for r in shop.attention()] == [("c1", State.UNKNOWN)]
+            for _ in range(8):
+                shop.clock.advance(86_400)
+                shop.reconcile()
+            assert shop.refund("c1").state is State.UNKNOWN
+            assert refund_calls(shop) == sent
+            assert shop.pg.journal.given_back("o1") == 4_000
+
+
+@pytest.mark.parametrize("look", ["find", "lookup", "hook"])
+def test_reading_the_record_first_does_not_make_the_forgotten_refund_known(face: str, look: str) -> None:
+    with Shop(face) as first:
+        paid = first.charge(charge())
+        first.cancel(cancel("c1"))
+        with restored(face, first) as shop:
+            hook = f'{{"order_id": "o1", "payment_id": "{paid.provider_id}"}}'.encode()
+            seen = {"find": lambda: shop.find("o1"), "lookup": lambda: shop.lookup(paid.provider_id),
+                    "hook": lambda: shop.receive({}, hook).payment}[look]()
+            assert seen.status is PaymentStatus.PARTLY_CANCELLED
+            with pytest.raises(OutcomeUnknown):
+                shop.cancel(cancel("c1"))
+            assert shop.pg.journal.given_back("o1") == 4_000
+
+
+def test_a_person_who_says_that_it_was_that_refund_ends_it_and_the_next_refund_goes_on(face: str) -> None:
+    with Shop(face) as first:
+        first.charge(charge())
+        first.cancel(cancel("c1"))
+        with restored(face, first) as shop:
+            with pytest.raises(OutcomeUnknown):
+                shop.cancel(cancel("c1"))
+            shop.resolve("c1", "paid", by="kim", why="the console lists it")
+            assert shop.cancel(cancel("c1")).money == won(4_000)
+            assert shop.attention() == shop.pending() == []
+            assert shop.cancel(cancel("c2", amount=3_000)).payment.left == won(7_000)
+            assert shop.pg.journal.given_back("o1") == 7_000
+
+
+def test_a_person_who_says_that_it_was_another_refund_lets_this_one_be_sent_once(face: str) -> None:
+    with Shop(face) as first:
+        first.charge(charge())
+        first.cancel(cancel("by-hand", amount=1_000))
+        with restored(face, first) as shop:
+            with pytest.raises(OutcomeUnknown):
+                shop.cancel(cancel("c1"))
+            shop.resolve("c1", "not_sent", by="kim", why="the console's own refund, not ours")
+            assert shop.cancel(cancel("c1")).payment.cancelled == won(5_000)
+            assert shop.cancel(cancel("c1")).payment.cancelled == won(5_000)
+            assert shop.cancel(cancel("c2", amount=2_000)).payment.cancelled == won(7_000)
+            assert shop.pg.journal.given_back("o1") == 7_000
+            assert shop.attention() == []
+
+
+def test_what_a_person_decided_holds_for_that_balance_only(face: str) -> None:
+    with Shop(face) as first:
+        first.charge(charge())
+        first.cancel(cancel("by-hand", amount=1_000))
+        with restored(face, first) as shop:
+            with pytest.raises(OutcomeUnknown):
+                shop.cancel(cancel("c1"))
+            shop.resolve("c1", "not_sent", by="kim", why="the console's own refund, not ours")
+            first.cancel(cancel("by-hand-again", amount=4_000))  # Of the same amount as ours.
+            with pytest.raises(OutcomeUnknown, match="4,000 KRW that this ledger knows nothing of"):
+                shop.cancel(cancel("c1"))
+            assert shop.pg.journal.given_back("o1") == 5_000
+
+
+def test_a_person_cannot_say_done_where_the_pg_gave_back_less_than_that(face: str) -> None:
+    with Shop(face) as first:
+        first.charge(charge())
+        first.cancel(cancel("by-hand", amount=1_000))
+        with restored(face, first) as shop:
+            with pytest.raises(OutcomeUnknown):
+                shop.cancel(cancel("c1"))
+            with pytest.raises(BadCommand, match="was not among it"):
+                shop.resolve("c1", "paid", by="kim", why="guessed")
+            assert shop.refund("c1").state is State.UNKNOWN
+
+
+def test_where_nothing_is_left_nothing_can_be_sent_and_a_person_is_told_all_the_same(face: str) -> None:
+    with Shop(face) as first:
+        first.charge(charge())
+        first.cancel_whole(cancel_whole("c1"))
+        with restored(face, first) as shop:
+            with pytest.raises(BadCommand, match="everything was given back"):
+                shop.cancel_whole(cancel_whole("c1"))
+            assert [r.id for r in shop.attention()] == ["c1"]
+            assert shop.acknowledge("c1", by="kim", why="it was that one").attention is None
+            assert shop.pg.journal.given_back("o1") == 14_000
+
+
+def test_a_stopped_refund_stops_every_other_refund_of_its_order(face: str, tmp_path: Path) -> None:
+    with Shop(face) as first:
+        first.charge(charge())
+        first.cancel(cancel("c1"))
+        with Shop(face, store("sqlite", tmp_path), pg=first.pg) as shop:
+            for id, error in (("c1", OutcomeUnknown), ("c2", InProgress)):
+                with pytest.raises(error):
+                    shop.cancel(cancel(id))
+            assert shop.pg.journal.given_back("o1") == 4_000
+
+
+def test_a_pg_that_compares_nothing_is_not_asked_either() -> None:
+    pg = FakePG()
+    pg.issue_key("key-1")
+    profile = evolve(FAKEPG.profile, cancel_guard=assumed(CancelGuard.COMPARE, "for this test"))
+
+    def gate() -> Any:
+        return connect(evolve(FAKEPG, profile=profile), pg.settings(), ledger=MemoryLedger(), clock=pg.clock,
+                       http=EmulatorTransport(pg))
+
+    first, shop = gate(), gate()
+    first.charge(charge())
+    first.cancel(cancel("c1"))
+    with pytest.raises(OutcomeUnknown):
+        shop.cancel(cancel("c1"))
+    assert pg.journal.given_back("o1") == 4_000
