@@ -19,6 +19,7 @@ from attrs import define, evolve, field, frozen
 from ..money import Money
 from ..wire import Response
 from . import pages
+from .asks import Asks
 from .overview import Overview
 from .story import Story
 from .virtual_clock import VirtualClock as VirtualClock
@@ -218,6 +219,10 @@ class Emulator:
     def overview(self) -> Overview:
         """What it holds now, for a person to look at."""
         return Overview()
+
+    def asks(self, call: Call) -> Asks:
+        """What a call asks for, so that a simulation can judge what was sent twice; changes nothing."""
+        return Asks(kind="look" if call.method == "GET" else "other")
 
     def lie(self, kind: FaultKind, call: Call, truth: Response) -> Response:
         """The answer to give where the PG did what was asked but says something else (LIE_FAILED, WRONG_…)."""

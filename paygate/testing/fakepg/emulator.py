@@ -13,6 +13,7 @@ from attrs import define
 from ...commands import Charge, DatedCharge, Pay, Register, Schedule
 from ...money import Money
 from ...wire import Response
+from ..asks import Asks, fields
 from ..emulator import Call, Emulator, FaultKind, VirtualClock, json_response
 from ..story import Story
 
@@ -97,6 +98,28 @@ class FakePG(Emulator):
             wrong_order = {"order_id": "another", "id": "p999"}
             said |= wrong_order if kind is FaultKind.WRONG_ORDER else {"amount": said["amount"] + 1}
         return _say(truth.status, said)
+
+    def asks(self, call: Call) -> Asks:
+        said, parts = fields(call.body), [unquote(p) for p in call.path.strip("/").split("/")]
+        match call.method, parts:
+            case "POST", ["token"]:
+                return Asks(kind="token")
+            case "POST", ["charges"]:
+                return Asks(kind="charge", orders=(str(said.get("order_id")),), amount=said.get("amount"))
+            case "POST", ["payments", id, "refunds"]:
+                return Asks(kind="refund", provider_id=id, amount=said.get("amount"), guarded=True,
+                            note=said.get("reason"))
+            case "POST", ["schedules"]:
+                return Asks(kind="schedule", orders=tuple([str(i.get("order_id")) for i in said.get("items", ())]))
+            case "POST", ["unschedule"]:
+                return Asks(kind="unschedule", orders=tuple(said.get("order_ids", ())))
+            case "GET", ["payments"]:
+                return Asks(kind="look", orders=(dict(parse_qsl(call.query)).get("order_id", ""),))
+            case "GET", ["payments", id]:
+                return Asks(kind="look", provider_id=id)
+            case "GET", ["schedules", id]:
+                return Asks(kind="look", orders=(id,))
+        return super().asks(call)
 
     def answer(self, call: Call) -> Response:
         parts = [unquote(p) for p in call.path.strip("/").split("/")]

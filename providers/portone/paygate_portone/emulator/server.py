@@ -11,11 +11,13 @@ from attrs import asdict, evolve
 
 from paygate.money import Money
 from paygate.testing import pages
+from paygate.testing.asks import Asks
 from paygate.testing.emulator import Call, Emulator, FaultKind, VirtualClock
 from paygate.testing.overview import Overview
 from paygate.testing.story import Story
 from paygate.wire import Response
 
+from .asks import asks
 from .bodies import clean_id
 from .browser import Browser
 from .keys import issue
@@ -74,6 +76,9 @@ class PortOneEmulator(Emulator):
 
     def overview(self) -> Overview:
         return overview(self.shop)
+
+    def asks(self, call: Call) -> Asks:
+        return asks(call)
 
     def unauthorized(self) -> Response:
         return envelope(401, -1, UNAUTHORIZED, None, nulls=self.shop.switches.nulls)

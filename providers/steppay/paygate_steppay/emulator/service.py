@@ -10,11 +10,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from paygate.testing.asks import Asks
 from paygate.testing.emulator import Call, Emulator, FaultKind, VirtualClock
 from paygate.testing.story import Story
 from paygate.wire import Response
 
 from . import catalog, hooks, lies, routes, story
+from .asks import asks
 from .controls import Controls
 from .ids import Ids, letters
 from .pg import Pg
@@ -55,6 +57,9 @@ class _StepPay(Emulator):
 
     def browse(self, action: Mapping[str, Any], outcome: str = "approve") -> dict[str, str]:
         return story.browse(self.answer, self.controls(), action, outcome)
+
+    def asks(self, call: Call) -> Asks:
+        return asks(call)
 
     def unauthorized(self) -> Response:
         return self.pg.error(self.switches.unauthorized_status, "FORBIDDEN", "the token is missing or not valid")

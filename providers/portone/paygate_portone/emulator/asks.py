@@ -1,0 +1,49 @@
+"""What a call asks for, in neutral words, for a judge who counts what was sent twice. Nothing here acts or answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paygate.testing.asks import Asks, fields
+from paygate.testing.emulator import Call
+
+from .routes import segments
+
+_LOOKS = ("find", "findAll")
+
+
+def asks(call: Call) -> Asks:
+    """Read a call's path and JSON body. A call that is none of these moves no money."""
+    said, parts = fields(call.body), segments(call.path) or ()
+    match call.method, parts:
+        case "POST", ("users", "getToken"):
+            return Asks(kind="token")
+        case "POST", ("subscribe", "payments", "again" | "onetime"):
+            return Asks(kind="charge", orders=_ids(said), amount=_won(said))
+        case "POST", ("payments", "cancel"):
+            return Asks(kind="refund", orders=_ids(said), provider_id=said.get("imp_uid"), amount=_won(said),
+                        guarded=said.get("checksum") is not None, note=said.get("reason"))
+        case "POST", ("subscribe", "payments", "schedule"):
+            return Asks(kind="schedule", orders=tuple([i for item in said.get("schedules", ()) for i in _ids(item)]))
+        case "POST", ("subscribe", "payments", "unschedule"):
+            return Asks(kind="unschedule", orders=_ids(said))
+        case "GET", ("payments", word, order, *_) if word in _LOOKS:
+            return Asks(kind="look", orders=(order,))
+        case "GET", ("payments", imp_uid) if imp_uid != "prepare":
+            return Asks(kind="look", provider_id=imp_uid)
+        case "GET", ("subscribe", "payments", "schedule", order):
+            return Asks(kind="look", orders=(order,))
+        case "GET", _:
+            return Asks(kind="look")
+    return Asks(kind="other")
+
+
+def _ids(said: dict[str, Any]) -> tuple[str, ...]:
+    given = said.get("merchant_uid")
+    return tuple(given) if isinstance(given, list) else () if given is None else (str(given),)
+
+
+def _won(said: dict[str, Any]) -> int | None:
+    """Won have no minor unit, so the number on the wire is the amount."""
+    amount = said.get("amount")
+    return amount if type(amount) is int else None
