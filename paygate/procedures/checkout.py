@@ -19,7 +19,7 @@ from ..secret import Secret
 from .account import Account
 from .begin import begin, new_row
 from .charge import never_left, told
-from .outcome import OTHER_MODE, Seen, judge, not_sent, unrecorded_doubt
+from .outcome import OTHER_MODE, Seen, hidden, judge, not_sent, unrecorded_doubt
 from .reading import is_key_elsewhere
 from .settle import ask, payment_of, settle, unanswerable, whole_story
 from .steps import Steps, change, get_row
@@ -64,6 +64,8 @@ def prepare(account: Account, fresh: Row, open_window: Callable[[str | None], Fl
                        order_id=row.id)
     if begun.verdict is Verdict.LOOK:
         return (yield from _reopened(account, row, open_window, talk))
+    if row.fence and payment_of(row := (yield from _looked_again(account, row, talk))) is not None:
+        return (yield from _shown_again(account, row, open_window, talk))
     try:
         checkout = yield from talk.say(open_window(row.provider_id))
         yield from _handed_out(account, row, checkout)
@@ -96,25 +98,67 @@ def _never_shown(row: Row) -> Steps[None]:
         pass  # It stays as it is and is looked up later; what matters now is that the interrupt goes on.
 
 
+def _looked_again(account: Account, row: Row, talk: Talk) -> Steps[Row]:
+    """The row of a window that was given up: the payer may have paid in it since.
+
+    Raises: Conflict where that order is not open any more, NotSent where the PG could not be asked.
+    """
+    try:
+        return (yield from _look_before_reopening(account, row, talk, mine=True))
+    except (Conflict, GeneratorExit):
+        raise
+    except (PaygateError, LedgerError) as error:
+        failed = not_sent(row, f"its earlier window could not be looked up ({error})")
+    except BaseException:
+        yield from _never_shown(row)
+        raise
+    raise (yield from never_left(account, row, failed)) from None
+
+
 def _reopened(account: Account, row: Row, open_window: Callable[[str | None], Flow[Checkout]],
               talk: Talk) -> Steps[Checkout]:
-    """Show the window again. The payer may be paying in the earlier one, so whatever fails now, the row stays sent."""
     try:
         row = yield from _look_before_reopening(account, row, talk)
+    except Conflict:
+        raise
+    except (PaygateError, LedgerError) as error:
+        raise _not_shown_again(row, error) from None
+    return (yield from _shown_again(account, row, open_window, talk))
+
+
+def _shown_again(account: Account, row: Row, open_window: Callable[[str | None], Flow[Checkout]],
+                 talk: Talk) -> Steps[Checkout]:
+    """Show the window again. The payer may be paying in the earlier one, so whatever fails now, the row stays sent."""
+    try:
         checkout = yield from talk.say(open_window(row.provider_id))
+        if _could_take_it_twice(account, row, checkout):
+            raise OutcomeUnknown("the PG has a payment of it that is not finished")
         yield from _handed_out(account, row, checkout)
     except Conflict:
         raise
     except (PaygateError, LedgerError) as error:
-        raise OutcomeUnknown(f"the window of order {row.id} cannot be shown again ({error}); another may be open",
-                             order_id=row.order_id, next_step="confirm it, or ask for its window again") from None
+        raise _not_shown_again(row, error) from None
     return checkout
 
 
-def _look_before_reopening(account: Account, row: Row, talk: Talk) -> Steps[Row]:
+def _not_shown_again(row: Row, error: Exception) -> OutcomeUnknown:
+    return OutcomeUnknown(f"the window of order {row.id} cannot be shown again ({error}); another may be open",
+                          order_id=row.order_id, next_step="confirm it, or ask for its window again")
+
+
+def _could_take_it_twice(account: Account, row: Row, checkout: Checkout) -> bool:
+    """Whether another window could be paid in besides the unfinished payment that the PG has: a PG that refuses an
+    order id which has been paid takes it once, and so does a window that is that payment.
+    """
+    unfinished = payment_of(row)
+    return unfinished is not None and unfinished.provider_id != checkout.provider_id \
+        and not account.spec.profile.refuses_reused_order_id.value
+
+
+def _look_before_reopening(account: Account, row: Row, talk: Talk, *, mine: bool = False) -> Steps[Row]:
     records = yield from ask(account, row, talk)
     if records:
-        row = yield from settle(account, row, judge(row, records, is_test=account.is_test))
+        row = yield from settle(account, row, judge(row, records, is_test=account.is_test), mine=mine)
     if row.state is not State.SENT:
         raise Conflict(f"order {row.id} is not open to the payer any more ({row.state.value}); use a new order_id",
                        order_id=row.id)
@@ -224,24 +268,23 @@ def confirm_row(account: Account, row: Row, hint: Hint, talk: Talk) -> Steps[tup
         row = yield from settle(account, row, finding)
     except LedgerError:
         raise unrecorded_doubt(row) from None
-    if finding.seen is Seen.CONTRADICTED and (hint.provider_id or hint.alias) is not None:
+    if finding.seen is Seen.CONTRADICTED and hint.provider_id is not None:
         raise Forged(f"{finding.why}; order {row.order_id} is not confirmed", order_id=row.order_id)
     return row, records
 
 
 def _records(account: Account, row: Row, hint: Hint, talk: Talk) -> Steps[tuple[Payment, ...] | None]:
-    """What the PG has under the id the browser brought, if it is ours, else under our order."""
-    named = hint.provider_id or hint.alias
-    if named is not None and account.supports(Capability.LOOKUP):
-        if row.provider_id is not None and hint.provider_id not in (None, row.provider_id):
-            raise Forged(f"the browser came back with another payment than that of {row.order_id}; nothing was changed",
-                         order_id=row.order_id)
+    """What the PG has under the id the browser brought, if it is ours, else under our order.
+
+    It may be another payment than the one known so far: a payer who failed in one window may have paid in the next.
+    """
+    if hint.provider_id is not None and account.supports(Capability.LOOKUP):
         # Only the ledger's own binding, made before the payer saw anything, may name our order; never the browser.
-        bound = row.order_id if row.provider_id == named else None
-        found = yield from talk.say(account.provider.lookup(named, bound))
+        bound = row.order_id if row.provider_id == hint.provider_id else None
+        found = yield from talk.say(account.provider.lookup(hint.provider_id, bound))
         if found is not None and found.order_id != row.order_id:
             raise Forged(f"the browser came back with the payment of another order than {row.order_id}; "
                          "nothing was changed", order_id=row.order_id)
         if found is not None:
-            return (yield from whole_story(account, row, found, talk))
+            return (yield from whole_story(account, row, hidden(account.provider, row, found), talk))
     return (yield from ask(account, row, talk))

@@ -94,25 +94,26 @@ def _done(id: str, row: Row | None) -> Row:
 def _decided(row: Row) -> Steps[tuple[Row, str]]:
     """The row and the result to record where a person says that the money moved."""
     assert row.money is not None
+    money = row.money
     if row.kind is Kind.SCHEDULE:
         assert row.due_at is not None
         due_at = datetime.fromtimestamp(row.due_at, UTC)
-        return row, dump(ScheduledCharge(order_id=row.order_id, due_at=due_at, money=row.money,
+        return row, dump(ScheduledCharge(order_id=row.order_id, due_at=due_at, money=money,
                                          status=ScheduleStatus.EXECUTED, payment_status=PaymentStatus.PAID))
     if row.kind is not Kind.CANCEL:
         return row, dump(Payment(order_id=row.order_id, provider_id=row.provider_id, status=PaymentStatus.PAID,
-                                 money=row.money))
+                                 money=money))
     if is_stopped(row):
         # What the PG had given back when this was stopped held this refund: so there was less before it.
         assert row.before is not None
-        if row.before < row.money.amount:
-            given = Money(row.before, row.money.currency)
-            raise BadCommand(f"the PG had given back {given} of order {row.order_id}, so {row.id} of {row.money} was "
+        if row.before < money.amount:
+            given = Money(row.before, money.currency)
+            raise BadCommand(f"the PG had given back {given} of order {row.order_id}, so {row.id} of {money} was "
                              "not among it; nothing was changed")
-        row = evolve(row, before=row.before - row.money.amount)
+        row = evolve(row, before=row.before - money.amount)
     owner = yield from get_row(row.gateway, Book.PAYMENT, row.order_id)
     payment = None if owner is None or owner.kind is Kind.SCHEDULE else payment_of(owner)
     if payment is None:
-        payment = Payment(order_id=row.order_id, provider_id=None, status=PaymentStatus.CANCELLED, money=row.money,
-                          cancelled=row.money)
-    return row, dump(Cancellation(cancel_id=row.id, order_id=row.order_id, money=row.money, payment=payment))
+        payment = Payment(order_id=row.order_id, provider_id=None, status=PaymentStatus.CANCELLED, money=money,
+                          cancelled=money)
+    return row, dump(Cancellation(cancel_id=row.id, order_id=row.order_id, money=money, payment=payment))
