@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # First match wins. Patterns are paths without ".py", relative to paygate/ ("*" also crosses "/").
 ROOMS = (
     ("values", ("money", "model", "commands", "errors", "wire", "secret", "text", "clock", "capability",
-                "subscriptions")),
+                "subscriptions", "terms", "scheduler/calendar", "scheduler/plan")),
     ("interface", ("flow", "provider")),
     ("doors", ("transport*", "plugins", "codec", "webhook", "ledger/sqlite*", "ledger/postgres*")),
     ("ledger", ("ledger/*",)),
@@ -65,7 +65,7 @@ WORLD = {"asyncio", "threading", "multiprocessing", "concurrent", "socket", "ssl
 
 # What a provider may know of paygate, besides its own package, attrs and the standard library.
 PUBLIC_TO_PROVIDERS = {"money", "model", "commands", "errors", "wire", "secret", "text", "capability", "flow",
-                       "provider", "codec", "plugins", "subscriptions", "webhook"}
+                       "provider", "codec", "plugins", "subscriptions", "terms", "webhook"}
 PUBLIC_TO_EMULATORS = PUBLIC_TO_PROVIDERS | {"testing", "clock"}
 
 # A PG's own words live with its provider.
