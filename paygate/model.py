@@ -252,7 +252,7 @@ class Hint:
     """
 
     order_id: str | None = None
-    provider_id: str | None = None
+    provider_id: str | None = field(default=None, repr=False)  # At some PGs it may be a billing key.
     alias: str | None = None
     """Where `provider_id` is not told: another name of the payment at the PG, which a look-up resolves.
 

@@ -68,6 +68,14 @@ class Provider:
         yield from ()
         return payment.key
 
+    def hide_key(self, payment: Payment) -> Payment:
+        """`payment` as it may be stored and shown, where it may have issued a billing key and the key is its own id.
+
+        The `provider_id` put in the key's place must be the same every time, and `lookup`, `cancel` and `issued_key`
+        must take it (see `paygate.secret.sealed`). Pure. Most PGs have nothing to hide here.
+        """
+        return payment
+
     def charge(self, command: Charge) -> Flow[Payment]:
         """Charge a billing key. Raises Declined where the PG's record says the payer's means was declined."""
         raise Unsupported("charge is not offered; nothing was sent")

@@ -14,6 +14,12 @@ from ..errors import Declined, NotSent, OutcomeUnknown, PaygateError, Refused, U
 from ..ledger.row import Kind, LedgerError, Row, State
 from ..ledger.rules import key_digest, payer_digest
 from ..model import DeclineReason, Payment, PaymentStatus
+from ..provider import Provider
+
+
+def hidden(provider: Provider, row: Row | None, payment: Payment) -> Payment:
+    """`payment` as it may be stored and shown. Of a charge alone is it certain that its id is no billing key."""
+    return payment if row is not None and row.kind in (Kind.CHARGE, Kind.SCHEDULE) else provider.hide_key(payment)
 
 
 class Seen(Enum):

@@ -11,7 +11,7 @@ from ..ledger.row import Book, Kind, Row, State
 from ..ledger.rules import UNRESOLVED, key_digest
 from ..model import BillingKey, KeyInfo, Payment, ScheduledCharge, ScheduleStatus
 from .account import Account
-from .outcome import OTHER_MODE, Seen, credentials, is_elsewhere, judge, not_asked, unknown
+from .outcome import OTHER_MODE, Seen, credentials, hidden, is_elsewhere, judge, not_asked, unknown
 from .schedule import told as told_schedule
 from .settle import AWAITS_PAYER, ask, settle, whole_story
 from .steps import Entry, Steps, get_row
@@ -65,6 +65,7 @@ def lookup(account: Account, provider_id: str) -> Steps[Payment]:
                                  order_id=known.order_id)
         raise NotFound("the PG has no payment under that id")
     row = yield from get_row(account.scope, Book.PAYMENT, payment.order_id)
+    payment = hidden(account.provider, row, payment)
     if row is not None and row.kind is not Kind.SCHEDULE:
         finding = judge(row, (yield from whole_story(account, row, payment, talk)), is_test=account.is_test)
         yield from settle(account, row, finding)

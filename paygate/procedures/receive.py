@@ -16,7 +16,7 @@ from ..errors import BadCommand, Forged, NotSent, OutcomeUnknown, PaygateError, 
 from ..ledger.row import Book, Kind, Row, State
 from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus, Subject
 from .account import Account
-from .outcome import OTHER_MODE, Seen, is_elsewhere, judge
+from .outcome import OTHER_MODE, Seen, hidden, is_elsewhere, judge
 from .reading import look_up
 from .schedule import look_at_schedule
 from .settle import ask, payment_of, settle, whole_story
@@ -69,6 +69,7 @@ def _of_payment(account: Account, hint: Hint, talk: Talk) -> Steps[Event]:
         raise Forged("the webhook names another order than the PG's record of that payment; nothing was changed",
                      order_id=payment.order_id)
     row = yield from get_row(account.scope, Book.PAYMENT, payment.order_id)
+    payment = hidden(account.provider, row, payment)
     if row is None:
         if is_elsewhere(payment, is_test=account.is_test):
             raise Forged(f"{OTHER_MODE}; nothing was changed", order_id=payment.order_id)

@@ -95,7 +95,7 @@ def _step(account: Account, row: Row, finding: Finding, now: float) -> tuple[str
         case Seen.FAILED if row.state in (State.SENT, State.UNKNOWN):
             assert finding.payment is not None
             return "the PG's record says failed", refused_changes(account, finding.payment, now)
-        case Seen.FAILED if row.state is State.ANSWERED:
+        case Seen.FAILED if row.state is State.ANSWERED and row.provider_id == _id_of(finding):
             return "the PG now says failed", {"state": row.state,
                                               "attention": "the PG says failed after it had said paid"}
         case Seen.CONTRADICTED if finding.is_elsewhere and row.kind in AWAITS_PAYER and row.state is State.SENT:
@@ -108,6 +108,11 @@ def _step(account: Account, row: Row, finding: Finding, now: float) -> tuple[str
         case Seen.ABSENT if row.state in (State.SENT, State.UNKNOWN):
             return missed(account, row, now)
     return "checked", {"state": row.state, **watch(row, account, now)}
+
+
+def _id_of(finding: Finding) -> str | None:
+    """The payment that decides. Another one that failed is an earlier attempt of the payer, not this one undone."""
+    return None if finding.payment is None else finding.payment.provider_id
 
 
 def _paid(row: Row, finding: Finding) -> tuple[str, dict[str, Any]]:
