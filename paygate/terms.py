@@ -40,7 +40,7 @@ def _end_after(_: object, __: object, value: object) -> None:
 
 @frozen(kw_only=True)
 class Retries:
-    """What follows a declined period: tried again `after_days` after it was due, each time under an order_id of its own.
+    """What follows a declined period: tried again `after_days` after it was due, under an order_id of its own.
 
     `by_reason` replaces `after_days` for single reasons; without it, what does not pass by itself (an expired, blocked
     or invalid means of payment) is not tried again until the payer has chosen another. The subscription is past_due

@@ -10,6 +10,7 @@ The rules, in full:
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -54,8 +55,7 @@ def period_start(anchor: datetime, every: Interval, n: int, zone: ZoneInfo) -> d
 
 def _months_later(wall: datetime, months: int) -> datetime:
     years, month = divmod(wall.month - 1 + months, 12)
-    first_of_next = datetime(wall.year + years + (month == 11), (month + 1) % 12 + 1, 1)
-    last_day = (first_of_next - timedelta(days=1)).day
+    last_day = monthrange(wall.year + years, month + 1)[1]
     return wall.replace(year=wall.year + years, month=month + 1, day=min(wall.day, last_day))
 
 
