@@ -46,6 +46,7 @@ class Managed(Provider):
     def __init__(self, settings: ManagedSettings) -> None:
         self._settings = settings
         self._asking = Asking(settings.secret_token)
+        self._plans = plans.Plans(self._asking, settings.product_code)
 
     def check(self, command: Any) -> None:
         checks.managed(command, self._settings)
@@ -266,7 +267,7 @@ class Managed(Provider):
         customer = yield from self._customer(command.customer, command.extra)
         price = orders.net_of(money, settings.vat_percent)
         assert price is not None  # checks.py
-        plan = yield from plans.find_or_create(self._asking, settings.product_code, price, every)
+        plan = yield from self._plans.find_or_create(price, every)
         body: dict[str, Any] = {"customerId": customer, "items": [{
             "currency": money.currency, "minimumQuantity": 1, "maximumQuantity": 1,
             "productCode": settings.product_code, "priceCode": plan.code}]}

@@ -124,17 +124,17 @@ def test_an_order_that_was_shown_before_is_shown_again_without_a_request() -> No
 
 
 def test_what_is_not_there_is_made_and_two_workers_making_a_plan_use_the_same() -> None:
-    made = {**PRICE, "id": 9, "code": "price_9"}
-    asked, _ = run(MANAGED.pay(PAY), says(NOBODY), says({"id": 5}, 201), says({**PRODUCT, "prices": []}),
-                   says(made, 200), says([made, PRICE]), says(ORDER))
+    made, without = {**PRICE, "id": 9, "code": "price_9"}, {**PRODUCT, "prices": []}
+    asked, _ = run(MANAGED.pay(PAY), says(NOBODY), says({"id": 5}, 201), says(without), says([]),
+                   says(made, 200), says(without), says([made, PRICE]), says(ORDER))
     assert asked[1] == send("POST", "/api/v1/customers", body={
         "name": PAYER.name, "email": PAYER.email, "phone": PAYER.phone, "attributes": {}, "marketingSms": False,
         "marketingEmail": False, "marketingKakao": False})
-    assert asked[3] == send("POST", "/api/v1/products/{}/prices", "6", body={
+    assert asked[3] == asked[6] == get("/api/v1/products/{}/prices", "6")
+    assert asked[4] == send("POST", "/api/v1/products/{}/prices", "6", body={
         "type": "ONE_TIME", "price": 14000, "unit": "회", "options": [],
         "plan": {"name": "14,000 KRW", "description": "14,000 KRW", "isHiddenFromShop": True, "adminName": "paygate"}})
-    assert asked[4] == get("/api/v1/products/{}/prices", "6")
-    assert asked[5].json["items"][0]["priceCode"] == "price_7"
+    assert asked[7].json["items"][0]["priceCode"] == "price_7"
 
 
 def test_a_stated_customer_is_not_searched_for() -> None:

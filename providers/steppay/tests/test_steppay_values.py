@@ -78,7 +78,7 @@ def test_an_unpaid_order_costs_what_its_plan_costs_with_tax_where_tax_is_added()
 
 
 @pytest.mark.parametrize(("word", "status"), [
-    ("PAID", "paid"), ("ORDER_DELIVERY_READY", "paid"), ("FINISHED_BUYING", "paid"), ("CANCELLATION_REFUNDING", "paid"),
+    ("PAID", "paid"), ("ORDER_DELIVERY_PREPARING", "paid"), ("FINISHED_SUCCESSFULLY", "paid"),
     ("EXCHANGE_REQUEST", "paid"), ("DEPOSIT_WAITING", "pending"), ("CREATED", "pending")])
 def test_a_time_of_payment_counts_only_with_items_in_the_paid_group(word: str, status: str) -> None:
     assert of({**ORDER, "items": [{**ITEM, "status": word}]}).status == status
@@ -212,7 +212,7 @@ def test_of_several_plans_that_fit_the_lowest_number_is_used() -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"price": 13999}, {"price": Decimal("14000.5")}, {"type": "FLAT"}, {"setupOption": {"price": 0}},
+    {"price": 13999}, {"price": Decimal("14000.5")}, {"type": "FLAT"}, {"setupOption": {"price": 500}},
     {"firstSale": {"enabled": True, "price": 1}}, {"enabledFirstSalePrice": True}, {"options": [{}]},
     {"membershipExpirationDate": 3}, {"claim": {"methodType": "POST"}}, {"recurring": {"interval": "MONTH"}}])
 def test_a_plan_that_costs_more_less_later_or_otherwise_is_not_used(change: dict[str, Any]) -> None:

@@ -153,7 +153,7 @@ def _recurring(pg: Pg, f: Fields) -> dict[str, Any]:
 
 
 def prices(pg: Pg, ask: Ask) -> Response:
-    return pg.reply([shapes.price(pg, p) for p in pg.product(ask.number(0)).prices])
+    return pg.reply(shapes.prices(pg, pg.product(ask.number(0)), "list"))
 
 
 def create_price(pg: Pg, ask: Ask) -> Response:

@@ -12,6 +12,7 @@ from .state import Customer, Price, Product
 from .times import read
 
 T = TypeVar("T")
+_NO_SETUP = {"id": 0, "name": "", "type": "INITIALLY", "price": 0, "claimMethodType": "PRE"}
 MARKETING = ("marketingSms", "marketingEmail", "marketingKakao")
 
 
@@ -25,11 +26,18 @@ def price(pg: Pg, p: Price, *, fine: bool = False) -> dict[str, Any]:
         "claimMethodType": v["claim"]["methodType"], "whenToClaimType": v["claim"]["whenToClaimType"],
         "billingDate": v["claim"]["billingDate"], "maximumPurchaseQuantity": v["maximumPurchaseQuantity"],
         "membershipExpirationDate": v["membershipExpirationDate"],
-        "membershipExpirationDateType": v["membershipExpirationDateType"], "setupOption": v["setupOption"],
+        "membershipExpirationDateType": v["membershipExpirationDateType"],
+        "setupOption": v["setupOption"] or (_NO_SETUP if pg.switches.setup_echo else None),
         "options": [], "volumes": [], "additionalBilling": None, "recurring": p.recurring,
         "createdAt": pg.time(p.created, fine=fine), "modifiedAt": pg.time(p.modified, fine=fine), "plan": v["plan"],
         "firstSale": v["firstSale"], "claim": v["claim"], "basicServing": v["basicServing"], "bundlePrices": [],
         "onetimeBundlePrice": plain(v["onetimeBundlePrice"]), "order": 0}
+
+
+def prices(pg: Pg, p: Product, where: str) -> list[dict[str, Any]]:
+    """The price plans of a product, as the price "list" or the "product" itself shows them."""
+    hidden = pg.switches.hidden_plans in ("everywhere", where)
+    return [price(pg, each) for each in p.prices if hidden or not each.values["plan"]["isHiddenFromShop"]]
 
 
 def product(pg: Pg, p: Product, *, fine: bool = False) -> dict[str, Any]:
@@ -37,7 +45,7 @@ def product(pg: Pg, p: Product, *, fine: bool = False) -> dict[str, Any]:
     return {
         "id": p.id, "code": p.code, "reasonOfReject": None, "combinedProducts": [], "optionGroups": [],
         "optionCombinations": [], "categories": [], "vendorUuid": p.uuid, "groupId": None, "countrySetting": None,
-        "prices": [price(pg, each) for each in p.prices], "createdAt": pg.time(p.created, fine=fine),
+        "prices": prices(pg, p, "product"), "createdAt": pg.time(p.created, fine=fine),
         "modifiedAt": pg.time(p.modified, fine=fine), **p.values}
 
 

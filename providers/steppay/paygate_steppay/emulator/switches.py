@@ -60,6 +60,11 @@ class Switches:
     receipt_cancels: bool = field(default=True, validator=_FLAG)
     """Whether a receipt lists what was given back (assumed from the internal payment object)."""
     username_required: bool = field(default=False, validator=_FLAG)
+    hidden_plans: str = field(default="everywhere", validator=in_(("everywhere", "list", "product", "nowhere")))
+    """Where a price plan that is hidden from the shop is shown: in the price list, in the product's answer, both or
+    neither; nothing is published."""
+    setup_echo: bool = field(default=False, validator=_FLAG)
+    """Whether a plan without a set-up fee is shown with one of 0 won, as in the published list."""
     payment_before_attempt: bool = field(default=False, validator=_FLAG)
     """Whether an unpaid order already carries a payment object, with gateway UNKNOWN (documented sample)."""
     partial_cancel_ends: bool = field(default=True, validator=_FLAG)
