@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -21,6 +22,7 @@ STANDIN = f"{PREFIX}standin.js"
 """Where an emulator serves its stand-in for the PG's browser script."""
 
 DELAY_S = 600
+_SEOUL = timezone(timedelta(hours=9))
 _DELAY_LIMIT_S = 366 * 86_400
 _TYPES = {"payer.css": "text/css; charset=utf-8", "payer.js": "text/javascript; charset=utf-8"}
 # Forms may lead to the shop's own address, http or https: browsers apply form-action to where an answer redirects.
@@ -76,6 +78,26 @@ def decisions(where: str, reasons: Iterable[str], *, approve: str = "") -> str:
  value="{DELAY_S}" required></label>
 <button>Pay late, browser gone {korean("늦은 승인")}</button></form>
 """
+
+
+def say(status: int, value: Mapping[str, Any]) -> Response:
+    """An answer to a page's script."""
+    return Response(status, {"content-type": "application/json", **_SAFE}, json.dumps(value).encode())
+
+
+def opener(value: object) -> dict[str, str] | None:
+    """Whom the page of a pop-up tells: a web origin, and its own word for the window; None where `value` names none."""
+    if not isinstance(value, dict):
+        return None
+    origin, nonce = value.get("origin"), value.get("nonce")
+    if isinstance(origin, str) and isinstance(nonce, str) and len(origin + nonce) <= 500 and is_web(origin):
+        return {"origin": origin, "nonce": nonce}
+    return None
+
+
+def korean_time(when: datetime) -> str:
+    """An instant as a payer in Korea reads it."""
+    return f"{when.astimezone(_SEOUL):%Y-%m-%d %H:%M:%S} (Korean time 한국 시각)"
 
 
 def way_back(url: str | None) -> str:

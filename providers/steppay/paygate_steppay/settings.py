@@ -16,6 +16,8 @@ from paygate.secret import Secret
 from . import words
 
 BASE_URL = "https://api.steppay.kr"
+SCRIPT = "https://cdn.steppay.kr/js/steppay-0.7.1.js"
+"""The browser script (documented)."""
 HOSTS = ("api.steppay.kr",)
 CANCEL_PATH = "/api/internal/payment/cancel"
 
@@ -28,6 +30,10 @@ def _credential(value: object) -> Secret:
     if not isinstance(value, (str, Secret)) or not re.fullmatch(r"[\x21-\x7e]{1,500}", Secret(value).reveal()):
         raise BadSettings("a token or key is copied from the portal, without spaces")
     return Secret(value)
+
+
+def _credential_or_none(value: object) -> Secret | None:
+    return None if value is None else _credential(value)
 
 
 def _credentials(values: object) -> tuple[Secret, ...]:
@@ -73,6 +79,15 @@ def _origin(_: object, attribute: Attribute[Any], value: object) -> None:
     parts = urlsplit(str(value))
     if parts.path not in ("", "/") or parts.query:
         raise BadSettings(f"{attribute.name} is https://host, without path or query")
+
+
+def _script(settings: UnmanagedSettings, attribute: Attribute[Any], value: object) -> None:
+    try:
+        check_url(attribute.name, value)
+    except BadCommand as fault:
+        raise BadSettings(str(fault)) from None
+    if settings.mode == "live" and not str(value).startswith("https:"):
+        raise BadSettings(f"{attribute.name} must be https in live mode")
 
 
 @frozen(kw_only=True)
@@ -125,3 +140,9 @@ class UnmanagedSettings(_Shared):
     """paymentMethod of registrations."""
     cancel_path: str = field(default=CANCEL_PATH, validator=_like(_PATH, "a plain path such as /api/payment/cancel"))
     """Where refunds go; the guide's sample names an internal path."""
+    seal_secret: Secret | None = field(default=None, converter=_credential_or_none)
+    """What billing keys are sealed with in the ledger; the secret_token where none is set. It must never change: before
+    the token does, put the old token here.
+    """
+    script_url: str = field(default=SCRIPT, validator=_script)
+    """Where the payer's browser finds the script; a sandbox states its own."""

@@ -2,24 +2,27 @@
 
 Only flows live here. StepPay finds no payment by our id and refuses no repeated one: an answer that is lost stays
 unknown until a webhook or a person tells, and nothing is ever sent again. Receipts are read in receipts.py.
+
+The idKey of a payment that issued a billing key is that key, so it is sealed wherever it could be stored or shown
+(docs/adr/0009); the idKeys of other payments are their names and nothing more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import evolve
 
 from paygate.codec import Unreadable
 from paygate.commands import Cancel, Charge, Customer, Pay, Register
-from paygate.errors import BadCommand, OutcomeUnknown, PaygateError, Refused
+from paygate.errors import BadCommand, BadSettings, OutcomeUnknown, PaygateError, Refused
 from paygate.flow import Flow
 from paygate.model import Checkout, ClientCall, Hint, Payment, PaymentStatus
 from paygate.money import Money
 from paygate.provider import Provider
-from paygate.secret import Secret
+from paygate.secret import Secret, opened, sealed, without
 from paygate.wire import Response, path
 
 from . import answers, checks, fields, links, receipts, webhooks, words
@@ -27,7 +30,10 @@ from .answers import accepted, known, unclear, understood
 from .asking import Asking
 from .settings import UnmanagedSettings
 
-SCRIPT = "https://cdn.steppay.kr/js/steppay-0.7.1.js"
+
+SEAL = "key:"
+"""How a sealed idKey begins. No idKey holds a colon."""
+_T = TypeVar("_T")
 
 
 class Unmanaged(Provider):
@@ -36,6 +42,7 @@ class Unmanaged(Provider):
     def __init__(self, settings: UnmanagedSettings) -> None:
         self._settings = settings
         self._asking = Asking(settings.secret_token)
+        self._seal = settings.seal_secret or settings.secret_token
 
     def check(self, command: Any) -> None:
         checks.unmanaged(command)
@@ -59,8 +66,21 @@ class Unmanaged(Provider):
     def issued_key(self, payment: Payment) -> Flow[Secret | None]:
         """The key is the idKey of the first *_BILL payment (documented)."""
         yield from ()
-        is_key = payment.method in words.KEY_METHODS and payment.provider_id is not None
-        return Secret(str(payment.provider_id)) if is_key else None
+        is_key = words.is_keyed(payment.method) is not False and payment.provider_id is not None
+        return self._opened(str(payment.provider_id)) if is_key else None
+
+    def hide_key(self, payment: Payment) -> Payment:
+        """Seal the idKey of a payment that may have issued a key, wherever the PG repeats it."""
+        if payment.keyed is False or payment.provider_id is None:
+            return payment
+        key = self._opened(payment.provider_id)
+        url = payment.receipt_url
+        return evolve(payment, provider_id=SEAL + sealed(key, self._seal), message=without(payment.message, key),
+                      code=without(payment.code, key), receipt_url=url if without(url, key) == url else None)
+
+    def payer_of(self, command: Any) -> Secret | None:
+        """partnerUserId, which a receipt repeats (observed)."""
+        return _payer_id(command.order_id, command.customer) if isinstance(command, Pay | Register | Charge) else None
 
     def charge(self, command: Charge) -> Flow[Payment]:
         """Charge a key, then read the receipt: the shape of the answer is published nowhere.
@@ -73,7 +93,7 @@ class Unmanaged(Provider):
         """
         reply = yield self._asking.send("POST", path("/api/payment/billing"), self._billing(command))
         key, said = understood(_charged, accepted(reply, command.order_id), order_id=command.order_id)
-        if key is None:
+        if key is None or key == command.billing_key.reveal():
             raise OutcomeUnknown("the PG did not say which payment it made; wait for its webhook, never send it again",
                                  order_id=command.order_id, code=said.code, pg_message=said.says)
         try:
@@ -84,12 +104,11 @@ class Unmanaged(Provider):
                                 money=command.money)
 
     def lookup(self, provider_id: str, order_id: str | None = None) -> Flow[Payment | None]:
-        """The payment under an idKey; it names our order, so `order_id` is not needed.
+        """The payment under an idKey, sealed or not; it names our order, so `order_id` is not needed.
 
         Source: unmanaged payment guide, GET /api/payment/receipt/{idKey} (documented).
         """
-        found = known((yield self._asking.get(path("/api/payment/receipt/{}", provider_id))))
-        return None if found is None else self._payment(found, provider_id)
+        return (yield from _hushed(self._lookup(provider_id), self._opened(provider_id)))
 
     def cancel(self, command: Cancel, payment: Payment) -> Flow[Payment]:
         """Give money back, then read the receipt. Sent twice it would give back twice, so it never is.
@@ -98,18 +117,22 @@ class Unmanaged(Provider):
         """
         if payment.provider_id is None or command.money > payment.left:
             raise BadCommand(f"only {payment.left} is left to give back; nothing was sent", order_id=command.order_id)
+        key = self._opened(payment.provider_id)
+        return (yield from _hushed(self._cancel(command, payment, payment.provider_id, key), key))
+
+    def _cancel(self, command: Cancel, payment: Payment, provider_id: str, key: Secret) -> Flow[Payment]:
         # Each segment came from a setting that is a plain path.
         reply = yield self._asking.send("POST", path(self._settings.cancel_path), {
-            "idKey": payment.provider_id, "requestPrice": command.money.amount}, both_headers=True)
+            "idKey": key, "requestPrice": command.money.amount}, both_headers=True)
         back = understood(_given_back, accepted(reply, command.order_id), order_id=command.order_id)
-        found = known((yield self._asking.get(path("/api/payment/receipt/{}", payment.provider_id))), command.order_id)
+        found = known((yield self._asking.get(path("/api/payment/receipt/{}", key))), command.order_id)
         if found is None:
             raise unclear("the receipt is gone", command.order_id)
         if receipts.is_partly_back(found) and not isinstance(found.get("cancel"), dict) and payment.cancelled.is_zero \
                 and back == command.money < payment.money:
             # This receipt lists no refunds. The first one is what the answer says it is; a second could not be told.
             return evolve(payment, status=PaymentStatus.PARTLY_CANCELLED, cancelled=back)
-        return self._payment(found, payment.provider_id)
+        return self._payment(found, provider_id)
 
     def read_return(self, query: Mapping[str, str]) -> Hint:
         return links.read_chain(query)
@@ -119,8 +142,28 @@ class Unmanaged(Provider):
 
     # What the verbs share
 
-    def _payment(self, content: Any, key: str) -> Payment:
-        return understood(receipts.payment, content, key, self._settings.utc_offset_hours)
+    def _lookup(self, provider_id: str) -> Flow[Payment | None]:
+        found = known((yield self._asking.get(path("/api/payment/receipt/{}", self._opened(provider_id)))))
+        return None if found is None else self._payment(found, provider_id)
+
+    def _payment(self, content: Any, provider_id: str) -> Payment:
+        """The payment of a receipt under the id it was asked for by, which hides again what was hidden."""
+        key = self._opened(provider_id)
+        made = understood(receipts.payment, content, key.reveal(), self._settings.utc_offset_hours)
+        return self.hide_key(made) if provider_id.startswith(SEAL) else made
+
+    def _opened(self, provider_id: str) -> Secret:
+        """The idKey that an id of ours stands for.
+
+        Raises: BadSettings where it was sealed under another secret.
+        """
+        if not provider_id.startswith(SEAL):
+            return Secret(provider_id)
+        key = opened(provider_id.removeprefix(SEAL), self._seal)
+        if key is None:
+            raise BadSettings("a billing key's payment was sealed under another seal_secret (the secret_token where "
+                              "none is set); nothing was sent")
+        return key
 
     def _window(self, command: Pay | Register, method: str) -> Checkout:
         stated = command.extra.get(words.UNMANAGED, {}).get("paymentMethod", method)
@@ -130,7 +173,8 @@ class Unmanaged(Provider):
             "product": {"itemName": command.title, "amount": command.money.amount, "quantity": 1,
                         "currency": command.money.currency},
             "customer": _payer(command.customer)}
-        call = ClientCall(script=SCRIPT, function="Steppay.requestPay", params=params, returns="chain")
+        call = ClientCall(script=self._settings.script_url, function="Steppay.requestPay", params=params,
+                          returns="chain")
         return Checkout(order_id=command.order_id, action=call, takes_money=True)
 
     def _billing(self, command: Charge) -> dict[str, Any]:
@@ -141,9 +185,22 @@ class Unmanaged(Provider):
             "customer": _payer(command.customer), "taxFreeAmount": free.amount, "discount": 0, "isMobile": False}
 
 
+def _hushed(flow: Flow[_T], key: Secret) -> Flow[_T]:
+    """`flow`, whose errors do not repeat the key: the PG's words may."""
+    try:
+        return (yield from flow)
+    except PaygateError as error:
+        error.message, error.code = without(error.message, key), without(error.code, key)
+        raise
+
+
 def _partner(order_id: str, payer: Customer) -> dict[str, str]:
-    """Our order and our name for the payer; without one, the order stands for it (the PG wants some text there)."""
-    return {"partnerOrderId": order_id, "partnerUserId": payer.id or order_id}
+    return {"partnerOrderId": order_id, "partnerUserId": _payer_id(order_id, payer).reveal()}
+
+
+def _payer_id(order_id: str, payer: Customer) -> Secret:
+    """Our name for the payer; without one, the order stands for it (the PG wants some text there)."""
+    return Secret(payer.id or order_id)
 
 
 def _payer(payer: Customer) -> dict[str, Secret]:

@@ -5,11 +5,8 @@ The window's parameters come from the merchant's page and prove nothing; the ans
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import timedelta, timezone
 from importlib.resources import files
-from typing import Any
 
 from attrs import define, frozen
 
@@ -25,7 +22,6 @@ from .windows import decide, left, open_window, with_query
 from .words import CARD_CHANNEL_KEY, DECLINE_TEXTS, MERCHANT_CODE, WRONG_CODE, Refusal
 
 WINDOWS = f"{pages.PREFIX}windows"
-_SEOUL = timezone(timedelta(hours=9))
 _DONE = {"paid": "Approved", "failed": "Declined", "ready": "Closed without paying"}
 
 
@@ -76,8 +72,8 @@ class Browser:
             fields = read_body("application/json", body)
             params = section(fields, "params")
         except Refusal:
-            return _said(400, {"error": "this is not what the script sends"})
-        tells = _tells(fields.get("tells"))
+            return pages.say(400, {"error": "this is not what the script sends"})
+        tells = pages.opener(fields.get("tells"))
         try:
             if fields.get("code") != MERCHANT_CODE:
                 raise Refusal(WRONG_CODE)
@@ -86,10 +82,10 @@ class Browser:
             url = params.get("m_redirect_url")
             back = url if isinstance(url, str) and pages.is_web(url) else None
             self.refused.append(Refused(str(params.get("merchant_uid") or ""), refusal.message, back, tells))
-            return _said(200, {"page": f"{pages.PREFIX}refusals/{len(self.refused)}"})
+            return pages.say(200, {"page": f"{pages.PREFIX}refusals/{len(self.refused)}"})
         if tells is not None:
             self.tells[window.id] = tells
-        return _said(200, {"page": f"{WINDOWS}/{window.id}"})
+        return pages.say(200, {"page": f"{WINDOWS}/{window.id}"})
 
     def _show(self, window: Window) -> Response:
         if not window.is_open:
@@ -120,9 +116,9 @@ class Browser:
         """The page of a window that is decided."""
         tells, came = self.tells.get(window.id), window.came
         if came is None:
-            arrives = window.late_at and f"{window.late_at.astimezone(_SEOUL):%Y-%m-%d %H:%M:%S}"
-            says = f"<p>The approval arrives at {arrives} (Korean time).</p>" if arrives else "<p>It has arrived.</p>"
-            return pages.page("The payer's browser is gone", f"{says}<p>You can close this page.</p>",
+            at = window.late_at
+            says = "It has arrived." if at is None else f"The approval arrives at {pages.korean_time(at)}."
+            return pages.page("The payer's browser is gone", f"<p>{says}</p><p>You can close this page.</p>",
                               script={"close": True})
         title = _DONE.get(window.payment.status, "Decided")
         why = f"<p>{pages.shown(came['callback']['error_msg'])}</p>\n" if came["callback"]["error_msg"] else ""
@@ -144,21 +140,6 @@ class Browser:
         back = no.redirect_url and with_query(no.redirect_url, {
             "merchant_uid": no.order_id, "imp_success": "false", "error_code": "REFUSED", "error_msg": no.why})
         return pages.page("No payment window", why + pages.way_back(back))
-
-
-def _said(status: int, value: Json) -> Response:
-    return Response(status, {"content-type": "application/json", "cache-control": "no-store"},
-                    json.dumps(value).encode())
-
-
-def _tells(value: Any) -> Json | None:
-    """Whom the page of a pop-up tells: the origin of the merchant's page and its word for the window."""
-    if not isinstance(value, dict):
-        return None
-    origin, nonce = value.get("origin"), value.get("nonce")
-    if isinstance(origin, str) and isinstance(nonce, str) and len(origin + nonce) <= 500 and pages.is_web(origin):
-        return {"origin": origin, "nonce": nonce}
-    return None
 
 
 def _standin() -> str:

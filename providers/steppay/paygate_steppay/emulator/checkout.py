@@ -1,22 +1,22 @@
-"""The payer's side: the pay link, a page that stands in for the hosted one, and where the browser goes next."""
+"""The payer's side: the pay link, what the payer's acts do, and where the browser goes next. Its pages: hosted.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from html import escape
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from paygate.testing.pages import PREFIX
 from paygate.wire import Response
 
 from . import fulfilment, payments, words
 from .pg import Outcome, Pg
-from .reading import Ask, Rejected, unknown, wrong
+from .reading import Ask, Rejected, wrong
 from .shapes_orders import deposit_account
 from .state import Order, Payment
 
-PAGE = "/__page__/orders/"
+PAGE = f"{PREFIX}orders/"
 URLS = ("successUrl", "errorUrl", "cancelUrl")
 ACTIONS = ("approve", "decline", "close")
 
@@ -47,35 +47,6 @@ def _is_web(url: str) -> bool:
 def demo_link(pg: Pg, ask: Ask) -> Response:
     """The demonstration page's link (documented)."""
     return Response(302, {"location": f"{PAGE}test"}, b"")
-
-
-def show(pg: Pg, ask: Ask) -> Response:
-    """A page on which a person clicks what the payer does."""
-    if ask.places[0] == "test":
-        return _page("Demonstration", "")
-    order = pg.order(ask.places[0])
-    what = f"<p>{escape(order.title)}: {escape(str(order.payment.money))}</p>"
-    if order.payment.paid_at is not None or order.cancelled:
-        return _page("Nothing to pay", what)
-    path = f"{PAGE}{quote(order.code, safe='')}"
-    buttons = "".join(f'<form method="post" action="{escape(path)}/{a}"><button>{a}</button></form>' for a in ACTIONS)
-    return _page("StepPay emulator: no real money", what + buttons)
-
-
-def press(pg: Pg, ask: Ask) -> Response:
-    """A button of that page."""
-    if ask.places[1] not in ACTIONS:
-        raise unknown("page")
-    url = act(pg, pg.order(ask.places[0]), ask.places[1])
-    if url is None:
-        return _page("Done", "<p>The merchant gave no address to return to.</p>")
-    return Response(303, {"location": quote(url, safe="%/:=&?~#+!$,;'@()*[]")}, b"")
-
-
-def _page(title: str, body: str) -> Response:
-    text = f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><h1>{escape(title)}</h1>{body}"
-    return Response(200, {"content-type": "text/html; charset=utf-8", "content-security-policy": "default-src 'none'",
-                          "cache-control": "no-store"}, text.encode("utf-8"))
 
 
 def act(pg: Pg, order: Order, action: str, *, quantity: int | None = None, method: str | None = None,
@@ -109,14 +80,18 @@ def append(url: str, pairs: list[tuple[str, str]]) -> str:
     return f"{front}{joint}{urlencode(pairs)}{mark}{fragment}"
 
 
-def later(pg: Pg, seconds: float, do: Callable[[], object]) -> None:
-    """The payer's browser is gone; the approval arrives `seconds` on, unless by then it cannot."""
+def later(pg: Pg, seconds: float, name: str, do: Callable[[], object]) -> None:
+    """The payer's browser is gone; the approval of `name` arrives `seconds` on, unless by then it cannot."""
+    when, number = pg.now + timedelta(seconds=seconds), pg.ids.number("late")
+    pg.late[number] = when, name
+
     def arrive() -> None:
+        del pg.late[number]
         try:
             do()
         except Rejected:
             pass  # Paid, cancelled or past its deadline meanwhile: the PG declines the late approval.
-    pg.at(pg.now + timedelta(seconds=seconds), arrive)
+    pg.at(when, arrive)
 
 
 # The browser script's window

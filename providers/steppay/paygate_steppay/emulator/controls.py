@@ -70,8 +70,8 @@ class Controls:
         payment = checkout.waiting_window(self._pg, order_id)
         if action == "late" and order is not None:
             fulfilment.open_for_payment(self._pg, order)
-            checkout.later(self._pg, after_s, lambda: checkout.act(self._pg, order, "approve", quantity=quantity,
-                                                                   method=method))
+            checkout.later(self._pg, after_s, order.code, lambda: checkout.act(
+                self._pg, order, "approve", quantity=quantity, method=method))
             return None
         if order is not None:
             url = checkout.act(self._pg, order, action, quantity=quantity, method=method, message=message)
@@ -80,7 +80,8 @@ class Controls:
             raise unknown("order")
         if action == "late":
             checkout.check_open(payment)
-            checkout.later(self._pg, after_s, lambda: checkout.answer_window(self._pg, payment, "approve", None))
+            checkout.later(self._pg, after_s, payment.order_id,
+                           lambda: checkout.answer_window(self._pg, payment, "approve", None))
             return None
         return checkout.answer_window(self._pg, payment, action, message)
 

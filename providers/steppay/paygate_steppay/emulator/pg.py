@@ -61,6 +61,10 @@ class Pg:
     payments: dict[str, Payment] = field(factory=dict)
     """By idKey."""
     subscriptions: dict[int, Subscription] = field(factory=dict)
+    late: dict[int, tuple[datetime, str]] = field(factory=dict)
+    """Approvals on their way from payers whose browser is gone: when they arrive, for which order."""
+    tabs: dict[str, Any] = field(factory=dict)
+    """Windows that the browser script has opened, by idKey (see hosted.py)."""
     next_charges: list[Outcome] = field(factory=list)
     next_renewals: list[Outcome] = field(factory=list)
     outbox: list[tuple[str, str, Any]] = field(factory=list)

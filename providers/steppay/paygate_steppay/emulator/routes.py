@@ -49,13 +49,11 @@ _TABLE: dict[str, dict[str, Handler]] = {
     "/api/payment/billing": {"POST": billing.charge},
     "/api/payment/receipt/{}": {"GET": billing.read_receipt},
     "/api/internal/payment/cancel": {"POST": billing.cancel},
-    f"{checkout.PAGE}{{}}": {"GET": checkout.show},
-    f"{checkout.PAGE}{{}}/{{}}": {"POST": checkout.press},
 }
 _SPLIT = [(tuple(path.split("/")), methods) for path, methods in _TABLE.items()]
 ROUTES = tuple((method, path) for path, methods in _TABLE.items() for method in methods)
-"""Every method and path that is served."""
-_OPEN = ("/api/public/", "/__page__/")
+"""Every method and path of the API that is served."""
+_OPEN = "/api/public/"
 _CANCEL = "/api/internal/payment/cancel"
 
 

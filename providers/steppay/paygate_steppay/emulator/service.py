@@ -12,13 +12,16 @@ from typing import Any
 
 from paygate.testing.asks import Asks
 from paygate.testing.emulator import Call, Emulator, FaultKind, VirtualClock
+from paygate.testing.overview import Overview
+from paygate.testing.pages import PREFIX, STANDIN
 from paygate.testing.story import Story
 from paygate.wire import Response
 
-from . import catalog, hooks, lies, routes, story
+from . import catalog, hooks, hosted, lies, routes, story, words
 from .asks import asks
 from .controls import Controls
 from .ids import Ids, letters
+from .overview import overview
 from .pg import Pg
 from .reading import Rejected
 from .switches import Switches
@@ -27,6 +30,8 @@ from .switches import Switches
 class _StepPay(Emulator):
     """One StepPay merchant: one token, one product to sell under, any number of customers."""
 
+    endpoints = tuple(f"{method} {path}" for method, path in routes.ROUTES)
+    decline_reasons = words.DECLINE_TEXTS
     _managed: bool
 
     def __init__(self, clock: VirtualClock | None = None, switches: Switches | None = None) -> None:
@@ -46,11 +51,16 @@ class _StepPay(Emulator):
 
     def answer(self, call: Call) -> Response:
         try:
+            if call.path.startswith(PREFIX):
+                return hosted.answer(self.pg, call)
             return routes.answer(self.pg, call)
         except Rejected as no:
             return self.pg.error(no.status, no.code, no.message)
         finally:
             self.pg.flush()
+
+    def overview(self) -> Overview:
+        return overview(self.pg)
 
     def controls(self) -> dict[str, Callable[..., Any]]:
         return Controls(self.pg, managed=self._managed, webhook_key=self._webhook_key).all()
@@ -89,6 +99,7 @@ class UnmanagedEmulator(_StepPay):
     """StepPay as a 비관리형 merchant meets it: a browser script, idKeys, unsigned webhooks."""
 
     name = "steppay-unmanaged"
+    page_settings = (("script_url", STANDIN),)
     _managed = False
 
     def settings(self) -> dict[str, Any]:

@@ -53,3 +53,7 @@ SUB_CANCELED = "CANCELED"
 EXPIRED = "EXPIRED"
 """Statuses of a subscription that this emulator uses."""
 FINAL = (SUB_CANCELED, EXPIRED)
+
+DECLINE_TEXTS = ("한도초과", "잔액부족", "유효기간 경과", "분실카드", "거래정지카드", "시스템 점검 중",
+                 "카드사에 문의 바랍니다.")
+"""Reasons a payer's decline can have, as card companies might put them (ours)."""
