@@ -27,6 +27,7 @@ class Capability(StrEnum):
     CANCEL_PARTLY = "cancel_partly"
     FIND = "find"
     LOOKUP = "lookup"
+    LISTING = "listing"
     LOOKUP_KEY = "lookup_key"
     DELETE_KEY = "delete_key"
     RECEIVE = "receive"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -215,9 +216,13 @@ class Gateway(Base):
         """Turn a webhook's raw body into a verified event."""
         return self._run(_receive.receive(self._account, *self._webhook(headers, body)))
 
-    def reconcile(self, limit: int = 100) -> Report:
-        """Ask the PG about up to `limit` rows that are open, unknown or pending and due for a look."""
-        return self._run(_reconcile.reconcile(self._account, limit))
+    def reconcile(self, limit: int = 100, *, since: datetime | None = None) -> Report:
+        """Ask the PG about up to `limit` rows that are open, unknown or pending and due for a look.
+
+        With `since`, every payment that the PG has from then on is compared with the ledger as well: after a backup was
+        restored, that finds what it has forgotten.
+        """
+        return self._run(_reconcile.reconcile(self._account, limit, since))
 
     def pending(self, limit: int = 1000) -> list[Row]:
         """Ledger rows whose outcome is not certain yet, oldest first."""

@@ -63,8 +63,13 @@ class Provider:
         """Our name for the payer as this PG is told it and repeats it in `Payment.payer`; None where it does not."""
         return None
 
-    def issued_key(self, payment: Payment) -> Flow[Secret | None]:
-        """The value of the billing key that a registration's `payment`, just looked up, issued; None where none."""
+    def issued_key(self, payment: Payment, note: str | None = None,
+                   is_told: Callable[[Secret], bool] | None = None) -> Flow[Secret | None]:
+        """The value of the billing key that a registration's `payment`, just looked up, issued; None where none.
+
+        `note` is the `Checkout.note` of its window. `is_told`, where the key was told before, recognises it. Where more
+        than one key could be the one, none is guessed: OutcomeUnknown.
+        """
         yield from ()
         return payment.key
 
@@ -104,6 +109,13 @@ class Provider:
         gets an order_id that cannot be one of ours. A PG that does name our order is believed, and `order_id` ignored.
         """
         raise Unsupported("lookup is not offered; nothing was sent")
+
+    def listing(self, start: datetime, end: datetime) -> Flow[tuple[Payment, ...]]:
+        """Every payment on which money moved, taken or given back, with start <= instant < end, whoever asked for it.
+
+        Asked for a day at a time. One may come twice, or be from just outside.
+        """
+        raise Unsupported("listing is not offered; nothing was sent")
 
     def find_schedule(self, order_id: str) -> Flow[ScheduledCharge | None]:
         """The dated charge under our `order_id`; None where the PG knows none."""

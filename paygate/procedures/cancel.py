@@ -23,6 +23,7 @@ from .refunds import (
     Asked,
     accounted,
     balance,
+    foreign,
     given,
     is_stopped,
     look_at_refund,
@@ -108,23 +109,23 @@ def _open_refund(account: Account, order_id: str) -> Steps[Row | None]:
 
 
 def _send(account: Account, command: Cancel | CancelWhole, row: Row, talk: Talk) -> Steps[Cancellation]:
-    foreign: str | None = None
+    why: str | None = None
     try:
         payment = yield from balance(account, row, talk)
         if row.before is not None and not is_stopped(row) and (done := (yield from _late(row, payment))) is not None:
             return done
-        foreign = yield from _foreign(account, row, payment)
-        money = _amount(command, payment) if foreign is None or payment.left.is_zero else None
+        why = yield from _foreign(account, row, payment)
+        money = _amount(command, payment) if why is None or payment.left.is_zero else None
     except GeneratorExit:
         raise  # Dropped, like a crash: an opened refund is given up once its lease is over.
     except BaseException as error:
-        if not (yield from _given_up(row, foreign)):
+        if not (yield from _given_up(row, why)):
             raise InProgress(f"another worker holds {row.id}; ask again later", order_id=row.order_id) from None
         if isinstance(error, OutcomeUnknown | NotSent | LedgerError):
             raise not_sent(row, f"the balance could not be read ({error})") from None
         raise
     if money is None:
-        raise (yield from _stop(command, row, payment, foreign))
+        raise (yield from _stop(command, row, payment, why))
     try:
         held = yield from change(row, "balance read; asking", state=State.SENT, money=money,
                                  result=dump(Asked(payment=payment, reason=command.reason)),
@@ -169,18 +170,18 @@ def _foreign(account: Account, row: Row, payment: Payment) -> Steps[str | None]:
     more = payment.cancelled.amount - max(accounted(refunds), row.before or 0)
     if more <= 0:
         return None
-    return f"the PG has given back {Money(more, payment.money.currency)} that this ledger knows nothing of"
+    return foreign(Money(more, payment.money.currency))
 
 
-def _stop(command: Cancel | CancelWhole, row: Row, payment: Payment, foreign: str | None) -> Steps[PaygateError]:
+def _stop(command: Cancel | CancelWhole, row: Row, payment: Payment, why: str | None) -> Steps[PaygateError]:
     """Leave it to a person whether this very refund was done before; nothing is sent until then."""
     money = command.money if isinstance(command, Cancel) else payment.left
     try:
         held = yield from change(row, "stopped before anything was asked", state=State.UNKNOWN, lease_until=None,
                                  check_at=None, money=money, before=payment.cancelled.amount, result=None,
-                                 attention=foreign)
+                                 attention=why)
     except LedgerError as error:
-        return not_sent(row, f"{foreign}, and the ledger cannot be written ({error})")
+        return not_sent(row, f"{why}, and the ledger cannot be written ({error})")
     return InProgress(f"another worker holds {row.id}; ask again later", order_id=row.order_id) if held is None \
         else stopped(held)
 

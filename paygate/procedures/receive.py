@@ -73,7 +73,7 @@ def _of_payment(account: Account, hint: Hint, talk: Talk) -> Steps[Event]:
     if row is None:
         if is_elsewhere(payment, is_test=account.is_test):
             raise Forged(f"{OTHER_MODE}; nothing was changed", order_id=payment.order_id)
-        return (yield from _unasked(account, payment))
+        return (yield from unasked(account, payment))
     if row.kind is Kind.SCHEDULE:
         return (yield from _scheduled(account, row, payment, talk))
     before = (row.state, payment_of(row))
@@ -168,7 +168,7 @@ def _unheard_of(hint: Hint) -> PaygateError:
     return Forged("the PG has no record of what the webhook claims; nothing was changed")
 
 
-def _unasked(account: Account, payment: Payment) -> Steps[Event]:
+def unasked(account: Account, payment: Payment) -> Steps[Event]:
     """A payment under an order that this ledger never sent: a subscription's renewal, or one for a person."""
     assert payment.provider_id is not None
     if payment.renews is not None:

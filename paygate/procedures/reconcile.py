@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from attrs import define, field
 
+from ..capability import Capability
 from ..errors import BadCommand
 from ..ledger.row import Kind, LedgerError, Row, State
 from ..ledger.rules import UNRESOLVED, next_check
+from ..model import Payment
 from .account import Account
+from .orphans import known_or_kept
 from .outcome import reason
 from .refunds import look_at_refund
 from .schedule import look_at_schedule
@@ -27,16 +32,32 @@ class Report:
     attention: list[str] = field(factory=list)
     failed: dict[str, str] = field(factory=dict)
     """Rows the PG could not be asked about this time: id and reason, in our words."""
+    listed: int = 0
+    """How many payments of the PG were compared with the ledger, where `since` was given."""
+    orphans: list[str] = field(factory=list)
+    """The PG's ids of those that this ledger never asked for; each has a row under attention."""
 
 
-def reconcile(account: Account, limit: int) -> Steps[Report]:
-    """Look at up to `limit` rows whose next look is due.
+def reconcile(account: Account, limit: int, since: datetime | None = None) -> Steps[Report]:
+    """Look at up to `limit` rows whose next look is due; then compare every payment that the PG has from `since` on.
 
-    Raises: nothing for a single row; BadCommand; LedgerError where the ledger itself cannot be read.
+    Raises: nothing for a single row; BadCommand; Unsupported (`since`, and the PG lists no payments); LedgerError where
+    the ledger itself cannot be read.
     """
     if type(limit) is not int or limit < 1:
         raise BadCommand("limit is a whole number of rows, at least 1; nothing was asked")
+    if since is not None:
+        account.require(Capability.LISTING)
+        if not isinstance(since, datetime) or since.utcoffset() is None or since >= account.clock.now():
+            raise BadCommand("since is an instant in the past, with a time zone; nothing was asked")
     report = Report()
+    yield from _walk(account, limit, report)
+    if since is not None:
+        yield from compare(account, since, report)
+    return report
+
+
+def _walk(account: Account, limit: int, report: Report) -> Steps[None]:
     rows: list[Row] = yield Entry("due", (account.scope, account.now(), limit))
     for row in rows:
         report.checked += 1
@@ -50,7 +71,34 @@ def reconcile(account: Account, limit: int) -> Steps[Report]:
         (report.still_open if row.state in UNRESOLVED else report.settled).append(row.id)
         if row.attention is not None:
             report.attention.append(row.id)
-    return report
+
+
+_DAY = timedelta(days=1)
+
+
+def compare(account: Account, since: datetime, report: Report) -> Steps[None]:
+    """Compare the PG's payments with the ledger, a day at a time: what a restored backup has forgotten."""
+    end = account.clock.now()
+    while since < end:
+        until = min(since + _DAY, end)
+        talk = Talk(account)
+        try:
+            listed: tuple[Payment, ...] = yield from talk.say(account.provider.listing(since, until))
+        except Exception as error:
+            report.failed[f"payments of {since.isoformat(timespec='minutes')}"] = reason(error)
+            listed = ()
+        for payment in listed:
+            report.listed += 1
+            try:
+                row = yield from known_or_kept(account, payment, talk)
+            except Exception as error:
+                report.failed[payment.order_id] = reason(error)
+                continue
+            if row is not None and row.kind is Kind.STRAY:
+                report.orphans.append(row.id)
+            if row is not None and row.attention is not None and row.id not in report.attention:
+                report.attention.append(row.id)
+        since = until
 
 
 def heal(account: Account, row: Row) -> Steps[Row]:

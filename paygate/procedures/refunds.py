@@ -12,6 +12,7 @@ from ..errors import BadCommand, NotFound, OutcomeUnknown
 from ..ledger.row import Book, Kind, LedgerError, Row, State
 from ..ledger.rules import UNRESOLVED
 from ..model import Cancellation, Payment
+from ..money import Money
 from .account import Account
 from .outcome import contradiction, is_elsewhere, not_sent, refusal_from, unknown
 from .settle import UNRESOLVED as UNRESOLVED_BY
@@ -51,6 +52,11 @@ def accounted(refunds: Sequence[Row]) -> int:
     # A refund is sent only where all that was given back before it is accounted for.
     before = [r.before for r in refunds if r.before is not None and not (is_stopped(r) and r.state in UNRESOLVED)]
     return max([ours, *after, *before])
+
+
+def foreign(more: Money) -> str:
+    """The attention for money given back by others (the PG's console, a worker whose ledger was lost)."""
+    return f"the PG has given back {more} that this ledger knows nothing of"
 
 
 def told(row: Row) -> Cancellation:

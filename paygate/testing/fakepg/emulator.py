@@ -149,6 +149,10 @@ class FakePG(Emulator):
                 return _say(200, {"items": [p for p in self.payments.values() if p["order_id"] == query["order_id"]]})
             case "GET", ["payments", id] if id in self.payments:
                 return _say(200, self.payments[id])
+            case "GET", ["moved"]:
+                start, end = (datetime.fromisoformat(query[name]) for name in ("start", "end"))
+                moved = {m.provider_id: None for m in self.journal.entries if start <= m.at < end}
+                return _say(200, {"items": [self.payments[id] for id in moved if id in self.payments]})
             case "POST", ["payments", id, "refunds"] if id in self.payments:
                 return self._refund(self.payments[id], body)
             case "POST", ["schedules"]:

@@ -110,6 +110,11 @@ class FakeProvider(Provider):
         reply = yield Request("GET", path("/payments/{}", provider_id), auth=True)
         return None if reply.status == 404 else _payment(_body(reply))
 
+    def listing(self, start: datetime, end: datetime) -> Flow[tuple[Payment, ...]]:
+        between = (("start", start.isoformat()), ("end", end.isoformat()))
+        said = _body((yield Request("GET", path("/moved"), query=between, auth=True)))
+        return tuple(_payment(item) for item in said["items"])
+
     def find_schedule(self, order_id: str) -> Flow[ScheduledCharge | None]:
         reply = yield Request("GET", path("/schedules/{}", order_id), auth=True)
         return None if reply.status == 404 else _scheduled(_body(reply))

@@ -10,7 +10,8 @@ CAPABILITIES = frozenset({
     Capability.PAY, Capability.REGISTER, Capability.CHARGE,
     Capability.SCHEDULE, Capability.UNSCHEDULE, Capability.FIND_SCHEDULE, Capability.SCHEDULES,
     Capability.CANCEL, Capability.CANCEL_PARTLY,
-    Capability.FIND, Capability.LOOKUP, Capability.LOOKUP_KEY, Capability.DELETE_KEY, Capability.RECEIVE,
+    Capability.FIND, Capability.LOOKUP, Capability.LISTING, Capability.LOOKUP_KEY, Capability.DELETE_KEY,
+    Capability.RECEIVE,
 })
 
 PROFILE = Profile(

@@ -57,6 +57,11 @@ def payment(content: Any) -> Payment:
     )
 
 
+def is_through(content: Any, pg: str) -> bool:
+    """Whether a PaymentAnnotation is of `pg`; one that does not say so may be."""
+    return not isinstance(content, dict) or content.get("pg_provider") in (None, "", pg)
+
+
 def scheduled(content: Any) -> tuple[Secret, ScheduledCharge]:
     """Read a ScheduleResultAnnotation: whose billing key it charges, and the dated charge.
 

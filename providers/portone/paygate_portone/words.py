@@ -15,6 +15,8 @@ from paygate.model import DeclineReason, PaymentStatus, ScheduleStatus
 from paygate.money import Money
 
 NAME = "portone-naverpay"
+PG = "naverpay"
+"""What a payment's record calls this PG (documented: pg_provider)."""
 
 MINIMUM = Money(10, "KRW")
 """Since 2024-01-24 (documented: PortOne V1 guide, NaverPay; the V2 page still says 100)."""

@@ -542,6 +542,22 @@ def paged(*items: Any, after: int = 0, **more: Any) -> Response:
     return says({"total": len(items), "previous": 0, "next": after, "list": list(items), **more})
 
 
+def test_listing_asks_for_what_was_paid_and_given_back_in_pieces_and_takes_naverpays_only() -> None:
+    since = datetime.fromtimestamp(1764570000, UTC)
+    other = {**RECORD, "imp_uid": "imp_2", "merchant_uid": "order-2", "pg_provider": "kcp", "status": "paid"}
+    mute = {k: v for k, v in RECORD.items() if k != "pg_provider"} | {"imp_uid": "imp_3", "merchant_uid": "order-3"}
+    back = {**RECORD, "status": "cancelled", "cancel_amount": 14000}
+    pages = [says({"total": len(items), "previous": 0, "next": 0, "list": items})
+             for items in ([RECORD, other, mute], [back], [], [])]
+    asked, found = run(GATE.listing(since, since + timedelta(days=90)), *pages)
+    piece, whole = since.timestamp() + 88 * 86400, since.timestamp() + 90 * 86400
+    assert asked == [get(f"/payments/status/{status}", query=(
+        ("from", str(int(start))), ("to", str(int(end))), ("sorting", "paid"), ("limit", "1000"), ("page", "1")))
+        for start, end in ((since.timestamp(), piece), (piece, whole)) for status in ("paid", "cancelled")]
+    assert {(p.provider_id, p.status) for p in found} == {
+        ("imps_301234567890", PaymentStatus.CANCELLED), ("imp_3", PaymentStatus.PAID)}
+
+
 def test_finding_walks_every_page_oldest_first() -> None:
     failed = {**RECORD, "status": "failed", "imp_uid": "imps_1"}
     asked, found = run(GATE.find("order-1"), paged(failed, after=2), paged(RECORD))

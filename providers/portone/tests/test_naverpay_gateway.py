@@ -10,6 +10,7 @@ from attrs import evolve
 from paygate_portone.emulator import PortOneEmulator
 
 from paygate import (
+    Cancel,
     Customer,
     Forged,
     Gateway,
@@ -114,3 +115,24 @@ def test_a_billing_key_of_the_other_mode_is_for_a_person_at_once_and_never_hande
     with pytest.raises(Forged):
         gate.confirm_key("order-2", done)
     assert [row.id for row in gate.attention()] == ["order-2"]
+
+
+def test_what_a_restored_ledger_has_forgotten_is_found_by_listing(gate: Gateway, pg: PortOneEmulator) -> None:
+    began = pg.clock.now()
+    with connect("portone-naverpay", pg.settings(), ledger=MemoryLedger(), http=EmulatorTransport(pg),
+                 clock=pg.clock) as lost:
+        for order_id in ("order-8", "order-9"):
+            pg.browse(lost.pay(evolve(PAY, order_id=order_id)).action.to_dict(), "approve")
+        back = Cancel(cancel_id="back-9", order_id="order-9", money=Money(4_000, "KRW"), reason="too large")
+        assert lost.cancel(back).payment.status is PaymentStatus.PARTLY_CANCELLED
+    paid = pg.browse(gate.pay(PAY).action.to_dict(), "approve")
+    assert gate.confirm("order-1", paid).status is PaymentStatus.PAID
+    pg.clock.advance(86_400)
+
+    report = gate.reconcile(since=began)
+
+    assert (report.listed, len(report.orphans), report.failed) == (3, 2, {})
+    assert {row.order_id for row in gate.attention()} == {"order-8", "order-9"}
+    with pytest.raises(OutcomeUnknown, match="knows nothing of"):
+        gate.cancel(back)
+    assert pg.journal.given_back("order-9") == 4_000
