@@ -20,7 +20,7 @@ from .words import Standing
 def payment(content: Any, asked: str, offset_hours: int) -> Payment:
     """Read the receipt of the payment `asked`, an idKey.
 
-    Raises: Unreadable, also where part was given back and the receipt does not say how much.
+    Raises: Unreadable, also where a refund is under way, or part was given back and the receipt does not say how much.
     """
     receipt = fields.record(content)
     if receipt.get("idKey") is not None and fields.id_key(receipt["idKey"]) != asked:
@@ -38,11 +38,12 @@ def payment(content: Any, asked: str, offset_hours: int) -> Payment:
     says = words.verbatim(receipt.get("errorMessage")) if failed else None
     aborted = standing is Standing.ABORTED
     reason = DeclineReason.PAYER_CANCELLED if aborted else words.decline_reason(says) if failed else None
+    method, payer = words.verbatim(receipt.get("paymentMethod")) or None, receipt.get("partnerUserId") or None
     return Payment(
         order_id=fields.name_of(receipt.get("partnerOrderId"), "partnerOrderId"), provider_id=asked, status=status,
         money=money, cancelled=back, paid_at=paid_at if status.took_money else None,
-        method=words.verbatim(receipt.get("paymentMethod")), card_number=words.verbatim(receipt.get("cardNumber")),
-        for_key=money.is_zero, reason=reason,
+        method=method, keyed=words.is_keyed(method), card_number=words.verbatim(receipt.get("cardNumber")),
+        payer=None if payer is None else fields.name_of(payer, "partnerUserId"), reason=reason,
         code=words.verbatim(receipt.get("errorCode")) if failed else None, message=says,
         receipt_url=words.verbatim(receipt.get("paymentReceiptUrl")))
 
@@ -69,9 +70,9 @@ def _status(standing: Standing, receipt: Record, money: Money) -> tuple[PaymentS
             return PaymentStatus.PENDING, none
         case Standing.FAILED | Standing.ABORTED:
             return PaymentStatus.FAILED, none
-    cancel = receipt.get("cancel")
-    said = cancel.get("canceledAmount") if isinstance(cancel, dict) else None
-    back = None if said is None else fields.money(said, "canceledAmount")
+        case Standing.GIVING_BACK:
+            raise Unreadable("a refund of it is under way")
+    back = _given_back(receipt, money.currency)
     if standing is Standing.BACK:
         if back is not None and back != money:
             raise Unreadable("all was given back, but not the whole amount")
@@ -83,3 +84,21 @@ def _status(standing: Standing, receipt: Record, money: Money) -> tuple[PaymentS
     if back is None or not none < back < money:
         raise Unreadable("part was given back, but not how much")
     return PaymentStatus.PARTLY_CANCELLED, back
+
+
+def _given_back(receipt: Record, currency: str) -> Money | None:
+    """What was given back so far: the sum that `cancel` tells, which its list must add up to; None where neither is
+    there (inferred from the internal record: one is the sum, the other lists each refund, failed ones too).
+    """
+    cancel, listed = receipt.get("cancel"), receipt.get("cancelHistory")
+    said = cancel.get("canceledAmount") if isinstance(cancel, dict) else None
+    back = None if said is None else fields.money(said, "canceledAmount")
+    if not listed:
+        return back
+    total = Money(0, currency)
+    for refund in fields.rows(listed, "cancelHistory"):
+        if refund.get("paymentStatus") in (None, "CANCELED", "PARTIAL_CANCELED"):
+            total += fields.money(refund.get("canceledAmount"), "canceledAmount")
+    if back is not None and total != back:
+        raise Unreadable("its refunds do not add up to what it says was given back")
+    return total

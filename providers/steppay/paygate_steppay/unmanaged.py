@@ -9,7 +9,7 @@ The idKey of a payment that issued a billing key is that key, so it is sealed wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -63,7 +63,8 @@ class Unmanaged(Provider):
         yield from ()
         return self._window(command, self._settings.key_method)
 
-    def issued_key(self, payment: Payment) -> Flow[Secret | None]:
+    def issued_key(self, payment: Payment, note: str | None = None,
+                   is_told: Callable[[Secret], bool] | None = None) -> Flow[Secret | None]:
         """The key is the idKey of the first *_BILL payment (documented)."""
         yield from ()
         is_key = words.is_keyed(payment.method) is not False and payment.provider_id is not None
@@ -225,7 +226,9 @@ def _given_back(content: Any) -> Money:
     Raises: Refused where `result` is false, Unreadable.
     """
     body = fields.record(content)
-    if body.get("result") is not True:
+    if type(body.get("result")) is not bool:
+        raise Unreadable("it does not say whether it was done")
+    if body["result"] is False:
         raise Refused("the PG answered no; its own words are in .message",
                       pg_message=words.verbatim(body.get("message")))
     done = fields.record(fields.record(body.get("response"), "response").get("cancelPayment"), "cancelPayment")

@@ -27,6 +27,8 @@ class Group(Enum):
     DROPPED = auto()
     PARTLY_BACK = auto()
     BACK = auto()
+    GIVING_BACK = auto()
+    """A refund is under way, so nobody can say what is left."""
 
 
 def _table(**groups: str) -> dict[str, Group]:
@@ -39,11 +41,19 @@ ITEM_STATUSES: Mapping[str, Group] = _table(
     DROPPED="CANCELLED",
     PARTLY_BACK="CANCELLATION_REFUNDED_PARTIALLY RETURN_REFUNDED_PARTIALLY",
     BACK="CANCELLATION_REFUNDED RETURN_REFUNDED",
-    PAID="PAID CANCELLATION_REQUEST CANCELLATION_REQUEST_CANCELLED CANCELLATION_REQUEST_DENIED CANCELLATION_REFUNDING",
+    GIVING_BACK="CANCELLATION_REFUNDING RETURN_REFUNDING",
+    PAID="PAID CANCELLATION_REQUEST CANCELLATION_REQUEST_CANCELLED CANCELLATION_REQUEST_DENIED "
+         "ORDER_DELIVERY_PREPARING ORDER_DELIVERY_SUSPENDED ORDER_DELIVERY_ON_THE_WAY ORDER_DELIVERY_COMPLETED "
+         "EXCHANGE_REQUEST EXCHANGE_REQUEST_CANCELLED EXCHANGE_REQUEST_REJECTED EXCHANGE_COLLECTION_PREPARING "
+         "EXCHANGE_COLLECTION_ON_THE_WAY EXCHANGE_COLLECTION_COMPLETED EXCHANGE_DELIVERY_PREPARING "
+         "EXCHANGE_DELIVERY_ON_THE_WAY EXCHANGE_DELIVERY_COMPLETED EXCHANGE_REJECT_DELIVERY_PREPARING "
+         "EXCHANGE_REJECT_DELIVERY_ON_THE_WAY EXCHANGE_REJECT_DELIVERY_COMPLETED EXCHANGE_PENDING EXCHANGE_REJECTED "
+         "RETURN_REQUEST RETURN_REQUEST_CANCELLED RETURN_REQUEST_REJECTED RETURN_COLLECTION_PREPARING "
+         "RETURN_COLLECTION_ON_THE_WAY RETURN_COLLECTION_COMPLETED RETURN_REJECT_DELIVERY_PREPARING "
+         "RETURN_REJECT_DELIVERY_ON_THE_WAY RETURN_REJECT_DELIVERY_COMPLETED RETURN_PENDING RETURN_REJECTED "
+         "FINISHED_EXCHANGE_AVAILABLE FINISHED_RETURN_AVAILABLE FINISHED_SUCCESSFULLY",
 )
-"""Item status words (documented: order guide, state diagram)."""
-PAID_FAMILIES = ("ORDER_DELIVERY_", "FINISHED_", "EXCHANGE_", "RETURN_")
-"""Beginnings of the words for where paid goods are (documented)."""
+"""Item status words, all of them (documented: specification; meanings: order guide, state diagram)."""
 
 ORDER_TYPES = ("ONE_TIME", "RECURRING_INITIAL", "RECURRING", "PAYMENT_METHOD", "ADD_USAGE")
 """Order types (documented)."""
@@ -56,6 +66,8 @@ class Standing(Enum):
     PAID = auto()
     PARTLY_BACK = auto()
     BACK = auto()
+    GIVING_BACK = auto()
+    """A refund is under way, so nobody can say what is left."""
     FAILED = auto()
     ABORTED = auto()
 
@@ -67,7 +79,7 @@ PAYMENT_STATUSES: Mapping[str, Standing] = {
     "COMPLETE": Standing.PAID,
     "SUCCESS": Standing.PAID,  # documented: the guide of June 2023 says SUCCESS where today's says COMPLETE
     "CANCELED_FAIL": Standing.PAID,  # a refund failed, so the money is still with the merchant
-    "CANCEL_PROGRESS": Standing.PAID,  # a refund is under way: not given back yet
+    "CANCEL_PROGRESS": Standing.GIVING_BACK,
     "PARTIAL_CANCELED": Standing.PARTLY_BACK,
     "CANCELED": Standing.BACK,
     "FAILED": Standing.FAILED,
@@ -114,10 +126,14 @@ DECLINES: tuple[tuple[str, DeclineReason], ...] = (
 
 def group_of(word: Any) -> Group | None:
     """What an item's status means; None for a word that nobody has published."""
-    if not isinstance(word, str):
-        return None
-    family = Group.PAID if word.startswith(PAID_FAMILIES) else None
-    return ITEM_STATUSES.get(word, family)
+    return ITEM_STATUSES.get(word) if isinstance(word, str) else None
+
+
+def is_keyed(method: str | None) -> bool | None:
+    """Whether a payment by `method` used or issued a billing key; None where that is not told, or not for sure."""
+    if method is None or method in KEY_METHODS:
+        return None if method is None else True
+    return None if method.endswith("_BILL") else False
 
 
 def verbatim(value: Any) -> str | None:

@@ -435,7 +435,8 @@ def test_a_refund_carries_the_token_in_both_headers_and_is_read_back() -> None:
     back = {**RECEIPT, "paymentStatus": "PARTIAL_CANCELED", "cancel": {"canceledAmount": 4000}}
     asked, after = run(UNMANAGED.cancel(CANCEL, OWN), says(GIVEN), says(back))
     assert asked[0] == Request("POST", path("/api/internal/payment/cancel"), headers={
-        "Secret-Token": Secret("token"), "Secret-Key": Secret("token")}, json={"idKey": ID_KEY, "requestPrice": 4000})
+        "Secret-Token": Secret("token"), "Secret-Key": Secret("token")}, json={
+            "idKey": Secret(ID_KEY), "requestPrice": 4000})
     assert after.left == Money(10_000, "KRW")
 
 

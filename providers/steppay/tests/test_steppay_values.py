@@ -162,7 +162,7 @@ def test_what_is_no_amount_is_not_read(value: Any) -> None:
 # Receipts
 
 @pytest.mark.parametrize(("word", "status"), [
-    ("COMPLETE", "paid"), ("SUCCESS", "paid"), ("CANCEL_PROGRESS", "paid"), ("CANCELED_FAIL", "paid"),
+    ("COMPLETE", "paid"), ("SUCCESS", "paid"), ("CANCELED_FAIL", "paid"),
     ("STANDBY", "pending"), ("CMS_STANDBY", "pending"), ("VIRTUAL_BANK_STANDBY", "pending"), ("FAILED", "failed"),
     ("PAYMENT_FAILURE", "failed"), ("USER_CANCELED", "failed"), ("CANCELED", "cancelled")])
 def test_every_status_word_of_a_receipt_has_a_meaning(word: str, status: str) -> None:
