@@ -7,15 +7,13 @@ loopback (DNS rebinding), an Origin has to be its own, and a POST has to be appl
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Mapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ..codec import Unreadable, read_json
 from ..testing.emulator import Call
 from ..wire import Response
+from .guard import is_own_page, is_this_machine
 from .openapi import SCHEMAS
 from .routes import ROUTES, Asked, Route, Wrong
 
@@ -55,23 +53,10 @@ async def _act(route: Route, asked: Asked, call: Call) -> Response:
 # Who may ask, and with what
 
 def _refuse_web_pages(box: Sandbox, call: Call) -> None:
-    if not _is_loopback(host := call.headers.get("host", "")):
+    if not is_this_machine(host := call.headers.get("host", "")):
         raise Wrong(421, "the Host header has to be 127.0.0.1, [::1] or localhost")
-    origin = call.headers.get("origin")
-    if origin is not None and origin not in (box.control_url, f"http://{host}"):
+    if not is_own_page(call, box.control_url, f"http://{host}"):
         raise Wrong(403, "another site's page may not use the sandbox's control API")
-
-
-def _is_loopback(host: str) -> bool:
-    if not re.fullmatch(r"[A-Za-z0-9.:\[\]]+", host):
-        return False
-    try:
-        parts = urlsplit(f"//{host}")
-        _ = parts.port  # raises where it is no port
-        name = (parts.hostname or "").lower()
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _body(route: Route, call: Call) -> Mapping[str, Any]:

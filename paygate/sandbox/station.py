@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from ..testing.emulator import Answer, Broken, Call, Emulator, FaultKind, Hook
 from .courier import Courier
+from .guard import refuse_strangers
 
 CALLS_KEPT = 1000
 # A word of an API: lower case, perhaps camelCase or with dashes, or a version. Everything else may be somebody's id.
@@ -47,6 +48,8 @@ class Station:
 
     async def handle(self, call: Call) -> Answer:
         """Let the emulator answer, one call at a time."""
+        if (refused := refuse_strangers(call)) is not None:
+            return refused
         with self._lock:
             answer = self.emulator.handle(call)
             status, broken = (None, answer.how) if isinstance(answer, Broken) else (answer.status, None)

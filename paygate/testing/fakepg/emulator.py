@@ -15,7 +15,10 @@ from ...money import Money
 from ...wire import Response
 from ..asks import Asks, fields
 from ..emulator import Call, Emulator, FaultKind, VirtualClock, json_response
+from ..overview import Overview
+from ..pages import PREFIX
 from ..story import Story
+from . import browser
 
 
 @define
@@ -28,6 +31,11 @@ class FakePG(Emulator):
     """The PG behind `FAKEPG`. A charge of an amount ending in 1 is declined, in 2 stays pending until `finish`."""
 
     name = "fakepg"
+    page_settings = (("pages", "/__page__"),)
+    decline_reasons = ("no funds", "over the limit", "card expired", "card reported lost")
+    endpoints = ("POST /token", "POST /windows", "POST /charges", "GET /payments", "GET /payments/{}",
+                 "POST /payments/{}/refunds", "POST /schedules", "GET /schedules/{}", "POST /unschedule",
+                 "GET /keys/{}", "GET /keys/{}/schedules", "DELETE /keys/{}")
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
         super().__init__(clock)
@@ -35,6 +43,9 @@ class FakePG(Emulator):
         self.items: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, _Key] = {}
         self.windows: dict[str, dict[str, Any]] = {}
+        self.times: dict[str, datetime] = {}
+        """When a window was opened (by order id) and a payment made (by its id)."""
+        self.webhook_url = ""
         self.decline_message = "no funds"
         """What a declined payment's record says."""
         self.tokens_given = 0
@@ -44,28 +55,52 @@ class FakePG(Emulator):
         return {"api_key": "fake-key", "mode": "test"}
 
     def controls(self) -> dict[str, Any]:
-        return {"issue_key": self.issue_key, "payer": self.payer, "finish": self.finish}
+        return {"issue_key": self.issue_key, "payer": self.payer, "finish": self.finish,
+                "set_webhook_url": self.set_webhook_url}
+
+    def set_webhook_url(self, url: str) -> None:
+        """Say where webhooks go."""
+        self.webhook_url = str(url)
 
     def issue_key(self, key: str) -> str:
         """Issue a billing key under that value."""
         self.keys[key] = _Key(key)
         return key
 
-    def payer(self, order_id: str, action: str = "approve") -> dict[str, str]:
-        """Act as the payer in an open window: approve, decline or close. Returns the browser's query."""
+    def payer(self, order_id: str, action: str = "approve", *, message: str | None = None,
+              after_s: float = 600) -> dict[str, str] | None:
+        """Act as the payer in an open window: approve, decline, close, or be "late": the approval arrives `after_s`
+        seconds on. Returns the browser's query; None where the browser is gone.
+        """
         window = self.windows.get(order_id)
-        if window is None or action not in ("approve", "decline", "close"):
+        if window is None or action not in ("approve", "decline", "close", "late"):
             raise ValueError("no such window or action")
+        if action == "late":
+            self.clock.at(self.clock.now() + timedelta(seconds=after_s), lambda: self._arrive(order_id))
+            return None
         if action == "close":
             return {"order_id": order_id, "message": "closed"}
         key = window.get("key")
         if key is not None and action == "approve":
             self.issue_key(key)
         payment = self._take(window, "paid" if action == "approve" else "failed", for_key=key is not None)
+        if action == "decline" and message:
+            payment["message"] = message
         return {"order_id": order_id, "payment_id": payment["id"]}
 
+    def _arrive(self, order_id: str) -> None:
+        if not self.is_used(order_id):
+            self.payer(order_id)
+
+    def is_used(self, order_id: str) -> bool:
+        """Whether a payment stands under that order id; a failed one does not count."""
+        return any(p["order_id"] == order_id and p["status"] != "failed" for p in self.payments.values())
+
     def browse(self, action: Mapping[str, Any], outcome: str = "approve") -> dict[str, str]:
-        return self.payer(str(action["url"]).rpartition("/")[2], outcome)
+        return self.payer(str(action["url"]).rpartition("/")[2], outcome) or {}
+
+    def overview(self) -> Overview:
+        return browser.overview(self)
 
     def story(self) -> Story:
         start = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
@@ -122,6 +157,8 @@ class FakePG(Emulator):
         return super().asks(call)
 
     def answer(self, call: Call) -> Response:
+        if call.path.startswith(PREFIX):
+            return browser.answer(self, call)
         parts = [unquote(p) for p in call.path.strip("/").split("/")]
         try:
             body = json.loads(call.body) if call.body else {}
@@ -142,6 +179,7 @@ class FakePG(Emulator):
         match method, parts:
             case "POST", ["windows"]:
                 self.windows[body["order_id"]] = body
+                self.times[body["order_id"]] = self.clock.now()
                 return _say(200, {})
             case "POST", ["charges"]:
                 return self._charge(body)
@@ -181,7 +219,7 @@ class FakePG(Emulator):
         return _say(200, {"token": f"token-{self.tokens_given}", "lifetime_s": 1800})
 
     def _charge(self, body: dict[str, Any]) -> Response:
-        if any(p["order_id"] == body["order_id"] and p["status"] != "failed" for p in self.payments.values()):
+        if self.is_used(body["order_id"]):
             return _say(409, {"code": "used", "message": "order id used before"})
         if body["key"] not in self.keys:
             return _say(422, {"code": "no_key", "message": f"no such key: {body['key']}"})
@@ -189,7 +227,8 @@ class FakePG(Emulator):
         return _say(200, self._take(body, {1: "failed", 2: "pending"}.get(body["amount"] % 10, "paid")))
 
     def _take(self, body: dict[str, Any], status: str, *, for_key: bool = False) -> dict[str, Any]:
-        id = f"p{len(self.payments) + 1}"
+        id = f"p{len(self.payments) + 1}{self.salt and f'-{self.salt}'}"
+        self.times[id] = self.clock.now()
         self.payments[id] = {"id": id, "order_id": body["order_id"], "amount": body["amount"],
                              "currency": body["currency"], "status": status, "given_back": 0, "refunds": [],
                              "test": True,
@@ -224,7 +263,7 @@ class FakePG(Emulator):
             reply = json.loads(self._charge(item).body)
             item |= {"status": "executed", "payment_id": reply.get("id"),
                      "payment_status": reply.get("status", "failed")}
-            self.send_hook("", {"content-type": "application/json"},
+            self.send_hook(self.webhook_url, {"content-type": "application/json"},
                            json.dumps({"order_id": item["order_id"], "payment_id": reply.get("id")}).encode())
 
 

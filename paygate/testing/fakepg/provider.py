@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from attrs import field, frozen
+from attrs.validators import instance_of
 
 from ...capability import Absence, CancelGuard, Capability, Profile, assumed
 from ...codec import Unreadable, read_json, read_object
@@ -34,14 +35,17 @@ from ...wire import Request, Response, Token, path
 
 @frozen(kw_only=True)
 class FakeSettings:
-    """Any `api_key` but "wrong" is accepted."""
+    """Any `api_key` but "wrong" is accepted. `pages` is where the payer's browser finds the payment page."""
 
     api_key: Secret = field(converter=Secret)
     mode: Literal["test", "live"] = "test"
+    pages: str = field(default="https://fakepg.example", validator=instance_of(str))
 
 
 class FakeProvider(Provider):
     """Every verb, in one request each."""
+
+    return_keys = ("order_id", "payment_id", "message")
 
     def __init__(self, settings: FakeSettings) -> None:
         self._settings = settings
@@ -58,16 +62,17 @@ class FakeProvider(Provider):
             raise NotSent("no token was given") from None
 
     def pay(self, command: Pay, prepared: str | None = None) -> Flow[Checkout]:
-        body = {"order_id": command.order_id, "amount": command.money.amount, "currency": command.money.currency}
+        body = {"order_id": command.order_id, "amount": command.money.amount, "currency": command.money.currency,
+                "return_url": command.return_url}
         _body((yield Request("POST", path("/windows"), json=body, auth=True, repeatable=True)))
-        return Checkout(order_id=command.order_id, action=Redirect(f"https://fakepg.example/{command.order_id}"),
+        return Checkout(order_id=command.order_id, action=Redirect(f"{self._settings.pages}/{command.order_id}"),
                         takes_money=True)
 
     def register(self, command: Register, prepared: str | None = None) -> Flow[Checkout]:
         body = {"order_id": command.order_id, "amount": command.money.amount, "currency": command.money.currency,
-                "key": self.key_of(command.order_id)}
+                "return_url": command.return_url, "key": self.key_of(command.order_id)}
         _body((yield Request("POST", path("/windows"), json=body, auth=True, repeatable=True)))
-        return Checkout(order_id=command.order_id, action=Redirect(f"https://fakepg.example/{command.order_id}"),
+        return Checkout(order_id=command.order_id, action=Redirect(f"{self._settings.pages}/{command.order_id}"),
                         takes_money=False)
 
     def key_value(self, command: Register) -> Secret:

@@ -44,7 +44,7 @@ def korean(text: str) -> str:
 
 def page(title: str, body: str, *, status: int = 200, script: Mapping[str, Any] | None = None) -> Response:
     """A whole page. `body` is HTML already; `script` is what payer.js is to do there (see that file)."""
-    told = "" if script is None else f' data-todo="{escape(json.dumps(script, ensure_ascii=False))}"'
+    told = "" if script is None else f' data-todo="{escape(json.dumps(script))}"'
     text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
