@@ -232,6 +232,10 @@ class Emulator:
         """The PG's answer to a token it does not accept."""
         return json_response(401, b"{}")
 
+    def too_many(self) -> Response:
+        """The PG's answer to more requests than it takes."""
+        return Response(429, {"retry-after": "1", "content-type": "application/json"}, b"{}")
+
     # What every emulator does alike
 
     def fault(self, kind: FaultKind | str, on: str = ".*", times: int = 1) -> None:
@@ -284,7 +288,7 @@ class Emulator:
             case FaultKind.UNAUTHORIZED:
                 return self.unauthorized()
             case FaultKind.TOO_MANY:
-                return Response(429, {"retry-after": "1", "content-type": "application/json"}, b"{}")
+                return self.too_many()
         truth = self._whole(call)
         match kind:
             case FaultKind.DROP_AFTER | FaultKind.RESET_AFTER | FaultKind.HANG_AFTER:

@@ -21,9 +21,9 @@ def paygate_providers() -> list[ProviderSpec]:
         ProviderSpec(
             name=MANAGED, title="StepPay, managed (스텝페이 관리형)", settings=ManagedSettings, build=Managed,
             base_url=BASE_URL, hosts=HOSTS, capabilities=MANAGED_CAPABILITIES, profile=MANAGED_PROFILE,
-            emulator="paygate_steppay.emulator:ManagedEmulator"),
+            unprocessed=frozenset(), emulator="paygate_steppay.emulator:ManagedEmulator"),
         ProviderSpec(
             name=UNMANAGED, title="StepPay, unmanaged (스텝페이 비관리형)", settings=UnmanagedSettings, build=Unmanaged,
             base_url=BASE_URL, hosts=HOSTS, capabilities=UNMANAGED_CAPABILITIES, profile=UNMANAGED_PROFILE,
-            emulator="paygate_steppay.emulator:UnmanagedEmulator"),
+            unprocessed=frozenset(), emulator="paygate_steppay.emulator:UnmanagedEmulator"),
     ]

@@ -54,15 +54,18 @@ def fault(response: Response) -> Fault | None:
 
 
 def is_unprocessed(response: Response) -> bool:
-    """Whether the PG says that it did not let the call in: 403 with its own error body. A bare 403 proves nothing."""
-    return response.status == 403 and fault(response) is not None
+    """Whether the PG says that it did not let the call in: 401, 403 or 429 with its own error body.
+
+    A bare one proves nothing: whatever stands in front of the PG may say so too, after the PG has taken the money.
+    """
+    return response.status in (401, 403, 429) and fault(response) is not None
 
 
 def accepted(response: Response, order_id: str | None = None) -> Any:
     """The content of an answer to a command.
 
-    Raises: Unauthorized (401, 403 with an error body), RateLimited (429), NotFound (404) or Refused (400) with an error
-    body, OutcomeUnknown for anything else.
+    Raises: Unauthorized (401, 403), NotFound (404) or Refused (400), each only with the PG's own error body; RateLimited
+    (429); OutcomeUnknown for anything else.
     """
     if 200 <= response.status < 300:
         return understood(content, response, order_id=order_id)
@@ -85,12 +88,15 @@ def refusal(response: Response, order_id: str | None) -> Refused | OutcomeUnknow
     status = response.status
     if status == 429:
         after = response.headers.get("retry-after", "").strip()
-        return RateLimited("the PG asks for fewer requests; nothing was done; wait, then try again", order_id=order_id,
+        return RateLimited("the PG, or what stands before it, asks for fewer requests; wait, then try again",
+                           order_id=order_id, code=said.code if said else None, pg_message=said.says if said else None,
                            retry_after_s=float(after) if re.fullmatch(r"[0-9]{1,6}", after) else None)
-    if status == 401 or (status == 403 and said is not None):
+    if said is None:
+        return unclear(f"HTTP {status}", order_id)
+    if status in (401, 403):
         return Unauthorized("the PG does not accept the token; nothing was done; check the settings", order_id=order_id,
-                            code=said.code if said else None, pg_message=said.says if said else None)
-    if said is None or status not in (400, 404):
+                            code=said.code, pg_message=said.says)
+    if status not in (400, 404):
         return unclear(f"HTTP {status}", order_id, said)
     kind = NotFound if status == 404 else Refused
     return kind("the PG answered no; its own words are in .code and .message", order_id=order_id, code=said.code,

@@ -10,6 +10,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from attrs import evolve
+
 from paygate.testing.asks import Asks
 from paygate.testing.emulator import Call, Emulator, FaultKind, VirtualClock
 from paygate.testing.overview import Overview
@@ -73,6 +75,10 @@ class _StepPay(Emulator):
 
     def unauthorized(self) -> Response:
         return self.pg.error(self.switches.unauthorized_status, "FORBIDDEN", "the token is missing or not valid")
+
+    def too_many(self) -> Response:
+        no = self.pg.error(429, "TOO_MANY_REQUESTS", "too many requests")
+        return evolve(no, headers={**no.headers, "retry-after": "1"})
 
     def lie(self, kind: FaultKind, call: Call, truth: Response) -> Response:
         if truth.status >= 300 or not truth.body.startswith(b"{"):
