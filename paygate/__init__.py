@@ -85,15 +85,18 @@ if TYPE_CHECKING:
     from .subscriptions import (
         ChangeInterval,
         ChangeMethod,
+        ChangeMoney,
         Interval,
         MoveNext,
         Renew,
         Subscribe,
+        SubscribeKey,
         Subscription,
         SubscriptionStatus,
         Unit,
         Unsubscribe,
     )
+    from .terms import Retries, Terms
     from .wire import Path, Request, Response, Token, path
 
 _HOME = {
@@ -116,8 +119,9 @@ _HOME = {
     "procedures.reconcile": "Report",
     "provider": "Provider ProviderSpec",
     "secret": "Secret",
-    "subscriptions": "ChangeInterval ChangeMethod Interval MoveNext Renew Subscribe Subscription SubscriptionStatus "
-                     "Unit Unsubscribe",
+    "subscriptions": "ChangeInterval ChangeMethod ChangeMoney Interval MoveNext Renew Subscribe SubscribeKey "
+                     "Subscription SubscriptionStatus Unit Unsubscribe",
+    "terms": "Retries Terms",
     "wire": "Path Request Response Token path",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
@@ -125,16 +129,16 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names.spl
 # Written out, because type checkers read it: a test compares it with the table above and with the imports.
 __all__ = [
     "Absence", "AsyncGateway", "BadCommand", "BadSettings", "BillingKey", "Book", "Cancel", "CancelGuard",
-    "CancelWhole", "Cancellation", "Cancelled", "Capability", "Certainty", "ChangeInterval", "ChangeMethod", "Charge",
-    "Checkout", "ClientCall", "Clock", "Conflict", "Customer", "DatedCharge", "Deadline", "DeclineReason", "Declined",
-    "DeleteKey", "Event", "EventKind", "Fact", "Flow", "Forged", "Gateway", "Hint", "InProgress", "Interval",
-    "KeyInfo", "Kind", "Ledger", "LedgerError", "Line", "MemoryLedger", "Money", "MoveNext", "NotFound", "NotSent",
-    "OutcomeUnknown", "Path", "Pay", "PaygateError", "Payment", "PaymentStatus", "Profile", "Provider",
-    "ProviderSpec", "RateLimited", "Redirect", "Refused", "Register", "Renew", "Report", "Request", "Response", "Row",
-    "Schedule", "ScheduleStatus", "ScheduledCharge", "SchedulesOf", "Secret", "SetupError", "State", "Subject",
-    "Subscribe", "Subscription", "SubscriptionStatus", "SystemClock", "Token", "Unauthorized", "Unit",
-    "UnknownProvider", "Unschedule", "Unsubscribe", "Unsupported", "assumed", "connect", "connect_async",
-    "documented", "from_environment", "hookimpl", "new_order_id", "observed", "path",
+    "CancelWhole", "Cancellation", "Cancelled", "Capability", "Certainty", "ChangeInterval", "ChangeMethod",
+    "ChangeMoney", "Charge", "Checkout", "ClientCall", "Clock", "Conflict", "Customer", "DatedCharge", "Deadline",
+    "DeclineReason", "Declined", "DeleteKey", "Event", "EventKind", "Fact", "Flow", "Forged", "Gateway", "Hint",
+    "InProgress", "Interval", "KeyInfo", "Kind", "Ledger", "LedgerError", "Line", "MemoryLedger", "Money", "MoveNext",
+    "NotFound", "NotSent", "OutcomeUnknown", "Path", "Pay", "PaygateError", "Payment", "PaymentStatus", "Profile",
+    "Provider", "ProviderSpec", "RateLimited", "Redirect", "Refused", "Register", "Renew", "Report", "Request",
+    "Response", "Retries", "Row", "Schedule", "ScheduleStatus", "ScheduledCharge", "SchedulesOf", "Secret",
+    "SetupError", "State", "Subject", "Subscribe", "SubscribeKey", "Subscription", "SubscriptionStatus", "SystemClock",
+    "Terms", "Token", "Unauthorized", "Unit", "UnknownProvider", "Unschedule", "Unsubscribe", "Unsupported", "assumed",
+    "connect", "connect_async", "documented", "from_environment", "hookimpl", "new_order_id", "observed", "path",
 ]
 
 

@@ -65,7 +65,7 @@ def _tax_free(command: Any, _: Attribute[Any], value: Money | None) -> None:
         raise BadCommand("tax_free is the untaxed part of money, so at most as much; nothing was sent")
 
 
-def _key(_: object, attribute: Attribute[Any], value: object) -> None:
+def check_key(_: object, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, BillingKey):
         raise BadCommand(f"{attribute.name} must be a BillingKey; nothing was sent")
 
@@ -160,7 +160,7 @@ class Charge:
     """Charge a billing key now."""
 
     order_id: str = field(validator=_id)
-    billing_key: BillingKey = field(validator=_key)
+    billing_key: BillingKey = field(validator=check_key)
     money: Money = field(validator=check_some_money)
     title: str = field(validator=limited_text(200))
     customer: Customer = Customer()
@@ -193,17 +193,29 @@ def _as_tuple(charges: Iterable[DatedCharge]) -> tuple[DatedCharge, ...]:
     return tuple(charges)
 
 
+RunBy = Literal["pg", "paygate"]
+
+
+def check_run_by(_: object, attribute: Attribute[Any], value: object) -> None:
+    if value not in (None, "pg", "paygate"):
+        raise BadCommand(f"{attribute.name} is 'pg' or 'paygate'; nothing was sent")
+
+
 def _distinct(names: list[str]) -> bool:
     return bool(names) and len(set(names)) == len(names)
 
 
 @frozen(kw_only=True)
 class Schedule:
-    """Charge a billing key at stated instants (예약결제); every dated charge has an order_id of its own."""
+    """Charge a billing key at stated instants (예약결제); every dated charge has an order_id of its own.
 
-    billing_key: BillingKey = field(validator=_key)
+    `run_by` is "pg" or "paygate"; None leaves it to the PG where it can.
+    """
+
+    billing_key: BillingKey = field(validator=check_key)
     charges: tuple[DatedCharge, ...] = field(converter=_as_tuple)
     customer: Customer = Customer()
+    run_by: RunBy | None = field(default=None, validator=check_run_by)
 
     @charges.validator
     def _charges(self, _: Attribute[Any], value: tuple[DatedCharge, ...]) -> None:
@@ -215,7 +227,7 @@ class Schedule:
 class Unschedule:
     """Stop dated charges that are named one by one (예약취소). There is no "all of them"."""
 
-    billing_key: BillingKey = field(validator=_key)
+    billing_key: BillingKey = field(validator=check_key)
     order_ids: tuple[str, ...] = field()
 
     @order_ids.validator
@@ -266,7 +278,7 @@ class CancelWhole:
 class DeleteKey:
     """Delete a billing key at the PG. Refused while dated charges or unknown outcomes hang on it, unless `force`."""
 
-    billing_key: BillingKey = field(validator=_key)
+    billing_key: BillingKey = field(validator=check_key)
     reason: str = field(validator=limited_text(200))
     requested_by: RequestedBy = field(default="customer", validator=_requested_by)
     force: bool = False
@@ -276,7 +288,7 @@ class DeleteKey:
 class SchedulesOf:
     """List the dated charges of a billing key with `start <= due_at < end`."""
 
-    billing_key: BillingKey = field(validator=_key)
+    billing_key: BillingKey = field(validator=check_key)
     start: datetime = field(validator=_due)
     end: datetime = field(validator=_due)
 

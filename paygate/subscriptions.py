@@ -11,15 +11,19 @@ from attrs import Attribute, field, frozen
 from .commands import (
     Customer,
     Extra,
+    RunBy,
     check_id,
+    check_key,
+    check_run_by,
     check_some_money,
     check_url_field,
     extra_field,
     limited_text,
 )
 from .errors import BadCommand
-from .model import aware
+from .model import BillingKey, aware
 from .money import Money
+from .terms import Terms
 
 
 class Unit(StrEnum):
@@ -60,11 +64,17 @@ def _interval(_: object, attribute: Attribute[Any], value: object) -> None:
         raise BadCommand(f"{attribute.name} must be an Interval; nothing was sent")
 
 
+def _terms(_: object, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, Terms):
+        raise BadCommand(f"{attribute.name} must be Terms; nothing was sent")
+
+
 @frozen(kw_only=True)
 class Subscribe:
     """Charge `money` `every` interval, the first time when the payer approves (정기결제).
 
-    `order_id` names the first order and, from then on, the subscription.
+    `order_id` names the first order and, from then on, the subscription. `run_by` is "pg" or "paygate"; None leaves it
+    to the PG where it can. `terms` are for what paygate runs.
     """
 
     order_id: str = field(validator=_id)
@@ -73,6 +83,23 @@ class Subscribe:
     title: str = field(validator=limited_text(200))
     return_url: str = field(validator=check_url_field)
     customer: Customer = Customer()
+    terms: Terms = field(default=Terms(), validator=_terms)
+    run_by: RunBy | None = field(default=None, validator=check_run_by)
+    extra: Extra = extra_field()
+
+
+@frozen(kw_only=True)
+class SubscribeKey:
+    """Charge a billing key `every` interval: as `Subscribe`, for a payer who has registered already. No window."""
+
+    order_id: str = field(validator=_id)
+    billing_key: BillingKey = field(validator=check_key)
+    money: Money = field(validator=check_some_money)
+    every: Interval = field(validator=_interval)
+    title: str = field(validator=limited_text(200))
+    customer: Customer = Customer()
+    terms: Terms = field(default=Terms(), validator=_terms)
+    run_by: RunBy | None = field(default=None, validator=check_run_by)
     extra: Extra = extra_field()
 
 
@@ -137,6 +164,14 @@ class ChangeInterval:
 
     order_id: str = field(validator=_id)
     every: Interval = field(validator=_interval)
+
+
+@frozen(kw_only=True)
+class ChangeMoney:
+    """Charge a subscription another amount from the next period on."""
+
+    order_id: str = field(validator=_id)
+    money: Money = field(validator=check_some_money)
 
 
 @frozen(kw_only=True)

@@ -27,9 +27,10 @@ LONGEST_ID = 40
 class Plan:
     """Where a subscription stands.
 
-    `held` says that the PG holds the next dated charge (and paygate rolls it forward); otherwise paygate charges.
+    `held` says that the PG holds the coming charge (and paygate rolls it forward); otherwise paygate charges.
     `period` is charged next, for the `attempt`-th time after the first; `anchor` is when period `anchored` begins.
-    `next_at` is when something is to be done next; None while paused or ended.
+    `charge_at` is when the coming attempt is made; `next_at` is when somebody should look at this plan again, None
+    while there is nothing to do.
     """
 
     order_id: str
@@ -39,19 +40,27 @@ class Plan:
     terms: Terms
     held: bool
     anchor: datetime = field(validator=aware)
-    begun: bool = False
-    """Whether the payer has approved; before that there is a window and no subscription."""
+    begun_at: datetime | None = field(default=None, validator=aware)
+    """When the payer approved; before that there is a window and no subscription."""
     anchored: int = 0
     period: int = 0
     attempt: int = 0
     change: int = 0
     """How often the terms of the coming charge were changed after it had been handed to the PG."""
     status: SubscriptionStatus = SubscriptionStatus.ACTIVE
+    charge_at: datetime | None = field(default=None, validator=aware)
     next_at: datetime | None = field(default=None, validator=aware)
+    revoking: str | None = None
+    """The order id of a dated charge that the PG was asked to let go of, to change its terms."""
+    window: str | None = None
+    """The order id of the window in which the payer chooses another means of payment, while there is one."""
+    windows: int = 0
     next_money: Money | None = None
     """What a period costs from the next one on, where that was changed."""
     reason: DeclineReason | None = None
     """Why the last attempt was declined."""
+    waits_for_payer: bool = False
+    """No attempt is left: only another means of payment helps, until the subscription ends."""
     paid: int = 0
     last_paid_at: datetime | None = field(default=None, validator=aware)
     ends_at: datetime | None = field(default=None, validator=aware)
@@ -87,6 +96,12 @@ def charge_id(order_id: str, period: int, attempt: int = 0, change: int = 0) -> 
     return f"{order_id}-{period + 1}" + (f"c{change}" if change else "") + (f"r{attempt}" if attempt else "")
 
 
+def earlier_ids(plan: Plan) -> list[str]:
+    """The ids under which the coming period may have been asked for before, oldest first."""
+    return [charge_id(plan.order_id, plan.period, attempt, change) for change in range(plan.change + 1)
+            for attempt in range(plan.attempt + 1) if (change, attempt) != (plan.change, plan.attempt)]
+
+
 def check_room(order_id: str) -> None:
     """Refuse an id that would leave no room for what is derived from it.
 
@@ -100,7 +115,7 @@ def check_room(order_id: str) -> None:
 def begun(plan: Plan, at: datetime, *, first_is_paid: bool) -> Plan:
     """A plan that the payer approved at `at`: its first charge is to come, or was made by registering."""
     anchor = at if plan.terms.first is None else max(at, plan.terms.first)
-    started = evolve(plan, begun=True, anchor=anchor, next_at=anchor)
+    started = _at(evolve(plan, begun_at=at, anchor=anchor), 0)
     return paid(started, at) if first_is_paid else started
 
 
@@ -109,19 +124,23 @@ Due = Literal["charge", "hold", "wait", "end"]
 
 def due(plan: Plan, now: datetime) -> Due:
     """What is to be done with a plan now. Catching up comes first: see `caught_up`."""
-    if plan.next_at is None or plan.is_over:
+    if plan.next_at is None or plan.charge_at is None or plan.is_over:
         return "wait"
     if plan.ends_at is not None and plan.due_at >= plan.ends_at and plan.attempt == 0:
         return "end" if now >= plan.ends_at else "wait"
     if plan.reason is not None and now >= _given_up_at(plan):
         return "end"
-    if now < plan.next_at:
+    if now < plan.next_at or plan.waits_for_payer:
         return "wait"
-    return "hold" if plan.held and now < _charged_at(plan) else "charge"
+    return "hold" if plan.held and now < plan.charge_at else "charge" if now >= plan.charge_at else "wait"
 
 
-def _charged_at(plan: Plan) -> datetime:
-    return plan.due_at if plan.next_at is None else max(plan.due_at, plan.next_at)
+def wakes_at(plan: Plan) -> datetime | None:
+    """When somebody should look at the plan again; None where there is nothing to do."""
+    if plan.is_over or plan.next_at is None:
+        return None
+    is_last = plan.ends_at is not None and plan.due_at >= plan.ends_at and plan.attempt == 0
+    return plan.ends_at if is_last else plan.next_at
 
 
 def caught_up(plan: Plan, now: datetime) -> Plan:
@@ -145,8 +164,13 @@ def _skipped(plan: Plan, to: int) -> Plan:
 
 def _at(plan: Plan, period: int) -> Plan:
     """Stand before `period`, not yet tried."""
-    moved = evolve(plan, period=period, attempt=0, change=0, reason=None)
-    return evolve(moved, next_at=moved.due_at)
+    moved = evolve(plan, period=period, attempt=0, change=0, reason=None, waits_for_payer=False)
+    return _charged_at(moved, moved.due_at)
+
+
+def _charged_at(plan: Plan, at: datetime) -> Plan:
+    """The coming attempt is made `at`; what the PG is to hold until then is handed to it as soon as may be."""
+    return evolve(plan, charge_at=at, next_at=(plan.last_paid_at or plan.begun_at) if plan.held else at)
 
 
 def paid(plan: Plan, at: datetime) -> Plan:
@@ -169,21 +193,13 @@ def _ended_if_over(plan: Plan) -> Plan:
 
 def declined(plan: Plan, reason: DeclineReason) -> Plan:
     """The coming charge was declined, definitely: tried again under a new id when the terms say so."""
-    days = plan.terms.retries.days(reason)
-    after = [day for day in days if day > _days_late(plan)]
-    moved = evolve(plan, reason=reason, status=SubscriptionStatus.PAST_DUE
+    late = 0 if plan.charge_at is None else round((plan.charge_at - plan.due_at) / timedelta(days=1))
+    after = next((day for day in plan.terms.retries.days(reason) if day > late), None)
+    moved = evolve(plan, reason=reason, attempt=plan.attempt + 1, status=SubscriptionStatus.PAST_DUE
                    if plan.status is SubscriptionStatus.ACTIVE else plan.status)
-    if after:
-        moved = evolve(moved, attempt=plan.attempt + 1, next_at=plan.due_at + timedelta(days=after[0]))
-    else:
-        moved = evolve(moved, next_at=_given_up_at(plan))
-    return moved
-
-
-def _days_late(plan: Plan) -> int:
-    if plan.next_at is None or plan.attempt == 0:
-        return 0
-    return round((plan.next_at - plan.due_at) / timedelta(days=1))
+    if after is None:
+        return evolve(moved, waits_for_payer=True, next_at=_given_up_at(plan))
+    return _charged_at(moved, plan.due_at + timedelta(days=after))
 
 
 def _given_up_at(plan: Plan) -> datetime:
@@ -195,9 +211,15 @@ def postponed(plan: Plan, until: datetime) -> Plan:
     return evolve(plan, next_at=until)
 
 
+def let_go(plan: Plan) -> Plan:
+    """The PG holds the coming charge no more: it will be made under another id."""
+    return evolve(plan, change=plan.change + 1, revoking=None,
+                  next_at=None if plan.next_at is None else plan.last_paid_at or plan.begun_at)
+
+
 def ended(plan: Plan) -> Plan:
     """Nothing is charged any more."""
-    return evolve(plan, status=SubscriptionStatus.ENDED, next_at=None)
+    return evolve(plan, status=SubscriptionStatus.ENDED, next_at=None, charge_at=None)
 
 
 def paused(plan: Plan) -> Plan:
@@ -207,28 +229,25 @@ def paused(plan: Plan) -> Plan:
 
 def resumed(plan: Plan, now: datetime) -> Plan:
     """Charged again from the next date on; the periods that began during the pause are not."""
-    active = evolve(plan, status=SubscriptionStatus.ACTIVE, reason=None)
+    active = evolve(plan, status=SubscriptionStatus.ACTIVE, reason=None, waits_for_payer=False)
     if now > active.due_at:
         last = period_at(plan.anchor, plan.every, now, zone_named(plan.terms.zone)) + plan.anchored
         return _skipped(active, last + 1)
-    return evolve(active, next_at=active.due_at)
+    return _charged_at(active, active.due_at)
 
 
 def stopped(plan: Plan, when: Literal["now", "period_end"] | datetime) -> Plan:
     """Stopped at once, at the end of the paid period, or at an instant."""
-    if when == "now":
-        return ended(plan)
+    if when == "now" or plan.reason is not None or plan.paid == 0:
+        return ended(plan)  # Where no period is paid for, there is nothing to wait for.
     at = plan.due_at if when == "period_end" else when
-    if plan.reason is not None or plan.paid == 0:
-        return ended(plan)  # No period is paid for: there is nothing left to wait for.
-    moved = evolve(plan, status=SubscriptionStatus.ENDING, ends_at=at)
-    return evolve(moved, next_at=min(at, plan.due_at))
+    return evolve(plan, status=SubscriptionStatus.ENDING, ends_at=at, next_at=min(at, plan.due_at))
 
 
 def moved(plan: Plan, due_at: datetime) -> Plan:
     """The coming period begins at `due_at`, and the later ones are counted from there."""
-    again = evolve(plan, anchor=due_at, anchored=plan.period, reason=None)
-    return evolve(again, next_at=due_at)
+    again = evolve(plan, anchor=due_at, anchored=plan.period, reason=None, waits_for_payer=False)
+    return _charged_at(again, due_at)
 
 
 def with_interval(plan: Plan, every: Interval) -> Plan:
@@ -236,8 +255,22 @@ def with_interval(plan: Plan, every: Interval) -> Plan:
     return evolve(plan, anchor=plan.due_at, anchored=plan.period, every=every)
 
 
+def with_money(plan: Plan, money: Money) -> Plan:
+    """Another amount, from the coming period on; one that is being retried keeps its own."""
+    return evolve(plan, next_money=money)
+
+
+def with_other_means(plan: Plan, now: datetime) -> Plan:
+    """The payer has chosen another means of payment: what was declined is tried with it at once."""
+    if plan.reason is None or plan.status is SubscriptionStatus.PAUSED:
+        return plan
+    return _charged_at(evolve(plan, waits_for_payer=False), now)
+
+
 def subscription_of(plan: Plan) -> Subscription:
     """What a merchant is told."""
+    is_coming = not plan.waits_for_payer and plan.status not in (SubscriptionStatus.PAUSED, SubscriptionStatus.ENDED)
+    is_last = plan.ends_at is not None and plan.due_at >= plan.ends_at
     return Subscription(order_id=plan.order_id, provider_id=None, status=plan.status, money=plan.coming,
-                        every=plan.every, next_due_at=None if plan.next_at is None else max(plan.next_at, plan.due_at),
+                        every=plan.every, next_due_at=plan.charge_at if is_coming and not is_last else None,
                         last_paid_at=plan.last_paid_at, ends_at=plan.ends_at)
