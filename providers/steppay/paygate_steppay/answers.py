@@ -64,8 +64,8 @@ def is_unprocessed(response: Response) -> bool:
 def accepted(response: Response, order_id: str | None = None) -> Any:
     """The content of an answer to a command.
 
-    Raises: Unauthorized (401, 403), NotFound (404) or Refused (400), each only with the PG's own error body; RateLimited
-    (429); OutcomeUnknown for anything else.
+    Raises: Unauthorized (401, 403), NotFound (404) or Refused (400), each only with the PG's own error body;
+    RateLimited (429); OutcomeUnknown for anything else.
     """
     if 200 <= response.status < 300:
         return understood(content, response, order_id=order_id)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from paygate.errors import BadCommand, Forged
 from paygate.model import Hint, Redirect
-from paygate.text import is_clean
+from paygate.webhook import clean_text
 
 from .fields import CODE, ID_KEY
 
@@ -51,7 +51,7 @@ def read_return(query: Mapping[str, str]) -> Hint:
 
     Raises: Forged.
     """
-    given = {name: _clean(query, name, limit) for name, limit in _LIMITS.items()}
+    given = {name: clean_text(query, name, limit) for name, limit in _LIMITS.items()}
     code, mark = given["order_code"], given[MARK]
     if code is None and mark is None:
         raise Forged("a return that names no order_code; nothing was changed")
@@ -65,19 +65,10 @@ def read_chain(query: Mapping[str, str]) -> Hint:
 
     Raises: Forged.
     """
-    given = {name: _clean(query, name, limit) for name, limit in _CHAIN_LIMITS.items()}
+    given = {name: clean_text(query, name, limit) for name, limit in _CHAIN_LIMITS.items()}
     event, key = given["event"], given["idKey"]
     if event not in (None, "success", "error", "cancel") or (key is None and event in (None, "success")):
         raise Forged("a return that names no idKey; nothing was changed")
     if key is not None and not ID_KEY.fullmatch(key):
         raise Forged("idKey is not what the PG sends; nothing was changed")
     return Hint(provider_id=key, claim=event, code=given["errorCode"], message=given["errorMessage"])
-
-
-def _clean(query: Mapping[str, str], name: str, limit: int) -> str | None:
-    value = query.get(name)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or len(value) > limit or not is_clean(value):
-        raise Forged(f"{name} is not what the PG sends; nothing was changed")
-    return value

@@ -4,7 +4,9 @@ V2 is signed JSON: what its signature covers is believed to come from the PG, bu
 V1 is unsigned, JSON or a form: it only says what to look up.
 
 Source: webhook guide (documented): header `Steppay-Signature: timestamp=<s>,key=<base64>[;<base64>…]`, over
-`<timestamp>.<raw body>`, HMAC-SHA256. A tolerance is published nowhere: ±300 s is ours.
+`<timestamp>.<raw body>`, HMAC-SHA256; the timestamp is when it was sent. A tolerance is published nowhere: ±300 s is
+ours, for the time now and for the envelope's own timestamp. Within it a message that comes again is told apart by its
+body (`Hint.identity`), because StepPay gives its messages no id.
 """
 
 from __future__ import annotations
@@ -16,34 +18,44 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
-from paygate.codec import Unreadable, read_json
+from attrs import evolve
+
 from paygate.errors import Forged
 from paygate.model import Hint, SubjectKind
 from paygate.secret import Secret
 from paygate.text import is_clean
+from paygate.webhook import check_size, json_fields, webhook_fields
 
 from .fields import CODE, ID_KEY
 
 HEADER = "steppay-signature"
-BODY_LIMIT = 64 * 1024
 TOLERANCE_S = 300
 MOST_MARKS = 5
 _HEADER = re.compile(r"timestamp=([0-9]{1,12}),key=([A-Za-z0-9+/=]{1,100}(?:;[A-Za-z0-9+/=]{1,100})*)")
 _NUMBER = re.compile(r"[0-9]{1,19}")
 
-_SUBJECTS: tuple[tuple[str, SubjectKind, str], ...] = (
-    ("subscription.", "subscription", "subscriptionId"),
-    ("invoice.", "invoice", "id"),
-    ("customer.", "customer", "id"),
-    ("product.", "product", "id"),
-)
-"""Beginning of an event's name → what it concerns and which field of `data` names it (documented)."""
+
+def _events(kind: SubjectKind, name: str, *events: str) -> dict[str, tuple[SubjectKind, str]]:
+    return dict.fromkeys(events, (kind, name))
 
 
-def verify(header: str, body: bytes, keys: Sequence[Secret], now: datetime) -> None:
+_SUBJECTS: Mapping[str, tuple[SubjectKind, str]] = {
+    **_events("subscription", "subscriptionId", "subscription.created", "subscription.updated",
+              "subscription.payment_due_notification"),
+    **_events("subscription_item", "subscriptionItemId", "subscription.usage.added"),
+    **_events("invoice", "id", "invoice.created", "invoice.updated", "invoice.deleted"),
+    **_events("customer", "id", "customer.created", "customer.updated", "customer.deleted"),
+    **_events("product", "code", "product.created", "product.updated", "product.deleted"),
+    **_events("price", "priceCode", "product.price.created", "product.price.updated", "product.price.deleted"),
+}
+"""Event → what it concerns and which field of `data` names that (documented: webhook guide, events and schemas)."""
+
+
+def verify(header: str, body: bytes, keys: Sequence[Secret], now: datetime) -> int:
     """Check a V2 signature: any key of ours may match any listed one, compared whole and in constant time.
+
+    Returns when it was signed, in seconds since 1970.
 
     Raises: Forged, also for one signed more than 300 seconds from `now`.
     """
@@ -61,6 +73,7 @@ def verify(header: str, body: bytes, keys: Sequence[Secret], now: datetime) -> N
             fits |= hmac.compare_digest(made, mark.encode("ascii"))
     if not fits:
         raise Forged("a webhook whose signature does not fit; nothing was changed")
+    return int(match.group(1))
 
 
 def read(headers: Mapping[str, str], body: bytes, now: datetime, keys: Sequence[Secret], *, managed: bool) -> Hint:
@@ -68,28 +81,23 @@ def read(headers: Mapping[str, str], body: bytes, now: datetime, keys: Sequence[
 
     Raises: Forged.
     """
-    if len(body) > BODY_LIMIT:
-        raise Forged("a webhook of more than 64 KiB; nothing was changed")
+    check_size(body)
     if HEADER in headers:
-        verify(headers[HEADER], body, keys, now)
-        return _signed(_json(body), body, managed=managed)
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
-        given = _form(body)
-    elif kind == "application/json":
-        given = _json(body)
-    else:
-        raise Forged("a webhook that is neither JSON nor a form; nothing was changed")
+        signed_at = verify(headers[HEADER], body, keys, now)
+        return _signed(json_fields(body), body, signed_at, managed=managed)
+    given = webhook_fields(headers, body)
     return _of_order_or_subscription(given) if managed else _of_payment(given)
 
 
 # V2
 
-def _signed(given: Mapping[str, Any], body: bytes, *, managed: bool) -> Hint:
+def _signed(given: Mapping[str, Any], body: bytes, signed_at: int, *, managed: bool) -> Hint:
     """An event of the envelope {timestamp, version, event, data}; one that is not known is kept as "other"."""
-    event, data = given.get("event"), given.get("data")
+    event, data, told_at = given.get("event"), given.get("data"), given.get("timestamp")
     if not isinstance(event, str) or not is_clean(event) or len(event) > 100 or not isinstance(data, dict):
         raise Forged("a signed webhook that is no event; nothing was changed")
+    if type(told_at) is not int or abs(told_at - signed_at) > TOLERANCE_S:
+        raise Forged("a webhook that was signed at another time than it tells; nothing was changed")
     identity = hashlib.sha256(body).hexdigest()
     if event.startswith("payment."):
         hint = _payment(event, data, managed=managed)
@@ -100,14 +108,12 @@ def _signed(given: Mapping[str, Any], body: bytes, *, managed: bool) -> Hint:
     else:
         hint = None
     if hint is not None:
-        return hint
-    for beginning, kind, name in _SUBJECTS:
-        if event.startswith(beginning):
-            began = data.get("orderCode") if kind == "subscription" else None
-            return Hint(kind=kind, provider_id=_id(data.get(name)), event=event, claim=_text(data.get("status")),
-                        began_by=began if isinstance(began, str) and CODE.fullmatch(began) else None, is_signed=True,
-                        identity=identity)
-    return Hint(kind="other", provider_id=_id(data.get("id")), event=event, is_signed=True, identity=identity)
+        return evolve(hint, identity=identity)
+    kind, name = _SUBJECTS.get(event, ("other", "id"))
+    began = data.get("orderCode") if kind == "subscription" else None
+    return Hint(kind=kind, provider_id=_id(data.get(name)), event=event, claim=_text(data.get("status")),
+                began_by=began if isinstance(began, str) and CODE.fullmatch(began) else None, is_signed=True,
+                identity=identity)
 
 
 def _payment(event: str, data: Mapping[str, Any], *, managed: bool) -> Hint | None:
@@ -153,24 +159,3 @@ def _id(value: Any) -> str | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= 100 and is_clean(value) else None
-
-
-def _json(body: bytes) -> Mapping[str, Any]:
-    try:
-        given = read_json(body)
-    except Unreadable:
-        raise Forged("a webhook that is not JSON; nothing was changed") from None
-    if not isinstance(given, dict):
-        raise Forged("a webhook that is not a JSON object; nothing was changed")
-    return given
-
-
-def _form(body: bytes) -> Mapping[str, Any]:
-    try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict",
-                          max_num_fields=50)
-    except ValueError:
-        raise Forged("a webhook that is not a form; nothing was changed") from None
-    if len(dict(pairs)) != len(pairs):
-        raise Forged("a webhook that names a key twice; nothing was changed")
-    return dict(pairs)
