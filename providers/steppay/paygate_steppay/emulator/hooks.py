@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from . import shapes, words
+from . import words
 from .pg import Pg, plain
 from .shapes_orders import deposit_account
 from .state import Customer, Order, Payment, Price, Product, SubItem, Subscription
@@ -107,13 +107,13 @@ def customer_event(pg: Pg, c: Customer, what: str) -> None:
 
 
 def product_event(pg: Pg, p: Product, what: str) -> None:
-    """product.created, updated or deleted (data assumed to be the REST answer's)."""
-    _v2(pg, f"product.{what}", shapes.product(pg, p))
+    """product.created, updated or deleted."""
+    _v2(pg, f"product.{what}", _product(pg, p))
 
 
 def price_event(pg: Pg, p: Price, what: str) -> None:
-    """product.price.created, updated or deleted (data assumed to be the REST answer's)."""
-    _v2(pg, f"product.price.{what}", shapes.price(pg, p))
+    """product.price.created, updated or deleted. It names no product (documented)."""
+    _v2(pg, f"product.price.{what}", _price(pg, p))
 
 
 def _payment(pg: Pg, p: Payment) -> dict[str, Any]:
@@ -163,3 +163,25 @@ def _item(pg: Pg, i: SubItem) -> dict[str, Any]:
     return {"subscriptionItemId": i.id, "productName": i.product.values["name"], "productCode": i.product.code,
             "priceCode": i.price.code, "price": pg.pointed(i.price.amount), "quantity": i.quantity, "type": "SKU",
             "priceType": i.price.type, "claimMethodType": i.price.values["claim"]["methodType"]}
+
+
+def _product(pg: Pg, p: Product) -> dict[str, Any]:
+    """A product has no number here, only its code (documented: webhook schema, Product)."""
+    names = ("type", "status", "name", "subTitle", "featuredImageUrl", "imageUrls", "description", "quantity",
+             "enabledDemo", "demoPeriod", "demoPeriodUnit")
+    return {"code": p.code, **{n: p.values[n] for n in names}, "optionGroups": [], "categories": [],
+            "prices": [_price(pg, each) for each in p.prices], "createdAt": pg.time(p.created),
+            "modifiedAt": pg.time(p.modified)}
+
+
+def _price(pg: Pg, p: Price) -> dict[str, Any]:
+    """A price plan has no number here, only its code (documented: webhook schema, Price)."""
+    v = p.values
+    recurring = p.recurring and {"unit": p.recurring["interval"], "count": p.recurring["intervalCount"]}
+    names = ("unit", "membershipExpirationDate", "membershipExpirationDateType", "setupOption", "plan", "claim",
+             "basicServing")
+    return {"priceCode": p.code, "price": pg.pointed(p.amount), "type": p.type, **{n: v[n] for n in names},
+            "options": [], "additionalBilling": None, "recurring": recurring, "createdAt": pg.time(p.created),
+            "modifiedAt": pg.time(p.modified), "firstSaleEnabled": v["firstSale"]["enabled"],
+            "firstSalePrice": v["firstSale"]["price"], "bundlePrices": [],
+            "onetimeBundlePrice": plain(v["onetimeBundlePrice"])}
