@@ -108,7 +108,7 @@ def test_hooks_in_any_order_tell_what_is_true_now(shop: Shop) -> None:
 
 def test_the_next_refund_is_taken_from_what_the_pg_says_is_left(shop: Shop) -> None:
     shop.charge(charge())
-    shop.pg.payments["p1"]["given_back"] = 12_000
+    shop.pg.payments["p1"] |= {"given_back": 12_000, "refunds": [{"id": "r1", "amount": 12_000, "reason": "by hand"}]}
     shop.receive({}, hook())
     with pytest.raises(ValueError, match="more than"):
         shop.cancel(cancel(amount=4_000))

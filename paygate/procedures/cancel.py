@@ -5,6 +5,8 @@ The balance is read and written down before the refund is asked for, so that a l
 
 from __future__ import annotations
 
+from attrs import frozen
+
 from ..capability import CancelGuard, Capability
 from ..codec import dump
 from ..commands import Cancel, CancelWhole
@@ -26,7 +28,9 @@ from .refunds import (
     foreign,
     given,
     is_stopped,
+    known,
     look_at_refund,
+    may_hold,
     recorded,
     shows,
     stopped,
@@ -34,7 +38,7 @@ from .refunds import (
 )
 from .schedule import look_at_schedule
 from .settle import in_doubt, interrupted, look
-from .steps import Entry, Steps, change, get_row
+from .steps import Entry, Steps, change, get_row, via
 from .talk import Talk
 
 
@@ -62,7 +66,7 @@ def cancel(account: Account, command: Cancel | CancelWhole) -> Steps[Cancellatio
 
 def _looked(account: Account, row: Row, talk: Talk) -> Steps[Row]:
     try:
-        return (yield from look_at_refund(account, row, talk))
+        return (yield from via("asked again", look_at_refund(account, row, talk)))
     except LedgerError:
         raise unrecorded_doubt(row) from None
 
@@ -109,27 +113,27 @@ def _open_refund(account: Account, order_id: str) -> Steps[Row | None]:
 
 
 def _send(account: Account, command: Cancel | CancelWhole, row: Row, talk: Talk) -> Steps[Cancellation]:
-    why: str | None = None
+    beyond = Beyond()
     try:
         payment = yield from balance(account, row, talk)
         if row.before is not None and not is_stopped(row) and (done := (yield from _late(row, payment))) is not None:
             return done
-        why = yield from _foreign(account, row, payment)
-        money = _amount(command, payment) if why is None or payment.left.is_zero else None
+        beyond = yield from _beyond(account, command, row, payment)
+        money = None if beyond.may_be_this else _amount(command, payment)
     except GeneratorExit:
         raise  # Dropped, like a crash: an opened refund is given up once its lease is over.
     except BaseException as error:
-        if not (yield from _given_up(row, why)):
+        if not (yield from _given_up(row, beyond.attention)):
             raise InProgress(f"another worker holds {row.id}; ask again later", order_id=row.order_id) from None
         if isinstance(error, OutcomeUnknown | NotSent | LedgerError):
             raise not_sent(row, f"the balance could not be read ({error})") from None
         raise
     if money is None:
-        raise (yield from _stop(command, row, payment, why))
+        raise (yield from _stop(command, row, payment, beyond))
     try:
         held = yield from change(row, "balance read; asking", state=State.SENT, money=money,
                                  result=dump(Asked(payment=payment, reason=command.reason)),
-                                 before=payment.cancelled.amount)
+                                 before=payment.cancelled.amount, attention=beyond.attention)
     except LedgerError as error:
         yield from _given_up(row)
         raise not_sent(row, f"the ledger cannot be written ({error})") from None
@@ -161,27 +165,37 @@ def _late(row: Row, payment: Payment) -> Steps[Cancellation | None]:
                          "the PG's record, then use a new cancel_id", order_id=row.order_id)
 
 
-def _foreign(account: Account, row: Row, payment: Payment) -> Steps[str | None]:
-    """Why a refund is not asked for: the PG gave back more than this ledger knows of (its console, a restored backup).
+@frozen(kw_only=True)
+class Beyond:
+    """What the PG has given back beyond the refunds of this ledger (in its console, before a backup was restored)."""
 
-    Where a person has decided about just that before, it is known.
-    """
+    why: str | None = None
+    may_be_this: bool = False
+    attention: str | None = None
+    """The same, where nobody has been told of it yet."""
+
+
+def _beyond(account: Account, command: Cancel | CancelWhole, row: Row, payment: Payment) -> Steps[Beyond]:
     refunds: list[Row] = yield Entry("refunds", (account.scope, row.order_id))
-    more = payment.cancelled.amount - max(accounted(refunds), row.before or 0)
+    more = payment.cancelled.amount - accounted(refunds)
     if more <= 0:
-        return None
-    return foreign(Money(more, payment.money.currency))
+        return Beyond()
+    why = foreign(Money(more, payment.money.currency))
+    is_told = payment.cancelled.amount <= (yield from known(account, row))
+    # A whole refund leaves nothing: where something is left, it was not done.
+    may_be_this = not payment.left.is_zero and isinstance(command, Cancel) and may_hold(command.money, refunds, payment)
+    return Beyond(why=why, may_be_this=may_be_this, attention=None if is_told and not may_be_this else why)
 
 
-def _stop(command: Cancel | CancelWhole, row: Row, payment: Payment, why: str | None) -> Steps[PaygateError]:
+def _stop(command: Cancel | CancelWhole, row: Row, payment: Payment, beyond: Beyond) -> Steps[PaygateError]:
     """Leave it to a person whether this very refund was done before; nothing is sent until then."""
     money = command.money if isinstance(command, Cancel) else payment.left
     try:
         held = yield from change(row, "stopped before anything was asked", state=State.UNKNOWN, lease_until=None,
                                  check_at=None, money=money, before=payment.cancelled.amount, result=None,
-                                 attention=why)
+                                 attention=beyond.attention)
     except LedgerError as error:
-        return not_sent(row, f"{why}, and the ledger cannot be written ({error})")
+        return not_sent(row, f"{beyond.why}, and the ledger cannot be written ({error})")
     return InProgress(f"another worker holds {row.id}; ask again later", order_id=row.order_id) if held is None \
         else stopped(held)
 

@@ -29,7 +29,7 @@ from .outcome import (
     unrecorded_doubt,
 )
 from .settle import ask, in_doubt, interrupted, look, payment_of, settle, unrecorded
-from .steps import Steps, change
+from .steps import Steps, change, via
 from .talk import Talk
 
 
@@ -62,7 +62,7 @@ def take(account: Account, fresh: Row, asking: Callable[[], Flow[Payment]], *,
 
 def _looked(account: Account, row: Row, talk: Talk) -> Steps[Row]:
     try:
-        return (yield from look(account, row, talk))
+        return (yield from via("asked again", look(account, row, talk)))
     except OutcomeUnknown as error:
         raise unknown(row, error) from error.__cause__
     except LedgerError:

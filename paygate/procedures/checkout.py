@@ -22,7 +22,7 @@ from .charge import never_left, told
 from .outcome import OTHER_MODE, Seen, hidden, judge, not_sent, unrecorded_doubt
 from .reading import is_key_elsewhere
 from .settle import ask, payment_of, settle, unanswerable, whole_story
-from .steps import Steps, change, get_row
+from .steps import Steps, change, get_row, via
 from .talk import Talk
 
 _BEGUN = {Kind.PAY: "payment", Kind.REGISTER: "registration", Kind.SUBSCRIBE: "subscription"}
@@ -158,7 +158,8 @@ def _could_take_it_twice(account: Account, row: Row, checkout: Checkout) -> bool
 def _look_before_reopening(account: Account, row: Row, talk: Talk, *, mine: bool = False) -> Steps[Row]:
     records = yield from ask(account, row, talk)
     if records:
-        row = yield from settle(account, row, judge(row, records, is_test=account.is_test), mine=mine)
+        row = yield from via("asked again", settle(account, row, judge(row, records, is_test=account.is_test),
+                                                   mine=mine))
     if row.state is not State.SENT:
         raise Conflict(f"order {row.id} is not open to the payer any more ({row.state.value}); use a new order_id",
                        order_id=row.id)
@@ -265,7 +266,7 @@ def confirm_row(account: Account, row: Row, hint: Hint, talk: Talk) -> Steps[tup
         if records is None:
             return (yield from unanswerable(account, row)), ()
         finding = judge(row, records, is_test=account.is_test)
-        row = yield from settle(account, row, finding)
+        row = yield from via("return", settle(account, row, finding))
     except LedgerError:
         raise unrecorded_doubt(row) from None
     if finding.seen is Seen.CONTRADICTED and hint.provider_id is not None:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
-from attrs import evolve
-
 from ..codec import dump
 from ..errors import BadCommand, Refused
 from ..ledger.row import Book, Kind, Row, State
@@ -20,9 +18,9 @@ from ..money import Money
 from ..text import check_text
 from .account import Account
 from .outcome import refusal_text
-from .refunds import is_stopped
+from .refunds import accounted, is_stopped
 from .settle import AWAITS_PAYER, payment_of
-from .steps import Steps, change, get_row
+from .steps import Entry, Steps, change, get_row, open_rows
 
 Resolution = Literal["paid", "failed", "not_sent"]
 _STATES = {"paid": State.ANSWERED, "failed": State.REFUSED, "not_sent": State.NOT_SENT}
@@ -40,11 +38,32 @@ def resolve(account: Account, id: str, as_: Resolution, *, by: str, why: str) ->
     row = yield from _row(account, id, lambda row: _is_open(account, row), by=by, why=why)
     if not _is_open(account, row):
         raise BadCommand(f"{id} is {row.state.value} and needs no decision; acknowledge() puts an attention aside")
-    row, result = (yield from _decided(row)) if as_ == "paid" else (row, row.result)
-    note = f"resolved as {as_} by {by}: {why}"[:500]
-    return _done(id, (yield from change(
+    beyond = (yield from _beyond(row)) if is_stopped(row) else None
+    if as_ == "paid" and beyond is not None and (row.money is None or beyond < row.money):
+        raise BadCommand(f"the PG has given back {beyond} of order {row.order_id} that this ledger knows nothing of, "
+                         f"so {id} was not among it; nothing was changed")
+    result = (yield from _decided(row)) if as_ == "paid" else row.result
+    note = f"resolved as {as_} by {by}: {why}"
+    done = _done(id, (yield from change(
         row, note, state=_STATES[as_], lease_until=None, check_at=None, attention=None, result=result,
         refusal=refusal_text(Refused(note)) if as_ == "failed" else None)))
+    if as_ != "paid" and beyond is not None:
+        yield from open_rows([_elsewhere(account, row, beyond)], f"given back elsewhere, says {by}: {why}")
+    return done
+
+
+def _beyond(row: Row) -> Steps[Money]:
+    """What the PG had given back beyond this ledger's refunds when `row` was stopped, as far as nobody has told yet."""
+    assert row.before is not None
+    assert row.money is not None
+    refunds: list[Row] = yield Entry("refunds", (row.gateway, row.order_id))
+    return Money(max(0, row.before - accounted(refunds)), row.money.currency)
+
+
+def _elsewhere(account: Account, row: Row, money: Money) -> Row:
+    """A refund that was made elsewhere, as a person says: from now on it is accounted for."""
+    return Row(gateway=row.gateway, kind=Kind.CANCEL, id=f"{row.id}:elsewhere-{row.fence}", order_id=row.order_id,
+               digest="", state=State.ANSWERED, opened_at=account.now(), money=money)
 
 
 def acknowledge(account: Account, id: str, *, by: str, why: str) -> Steps[Row]:
@@ -91,29 +110,20 @@ def _done(id: str, row: Row | None) -> Row:
     return row
 
 
-def _decided(row: Row) -> Steps[tuple[Row, str]]:
-    """The row and the result to record where a person says that the money moved."""
+def _decided(row: Row) -> Steps[str]:
+    """The result to record where a person says that the money moved."""
     assert row.money is not None
-    money = row.money
     if row.kind is Kind.SCHEDULE:
         assert row.due_at is not None
         due_at = datetime.fromtimestamp(row.due_at, UTC)
-        return row, dump(ScheduledCharge(order_id=row.order_id, due_at=due_at, money=money,
-                                         status=ScheduleStatus.EXECUTED, payment_status=PaymentStatus.PAID))
+        return dump(ScheduledCharge(order_id=row.order_id, due_at=due_at, money=row.money,
+                                    status=ScheduleStatus.EXECUTED, payment_status=PaymentStatus.PAID))
     if row.kind is not Kind.CANCEL:
-        return row, dump(Payment(order_id=row.order_id, provider_id=row.provider_id, status=PaymentStatus.PAID,
-                                 money=money))
-    if is_stopped(row):
-        # What the PG had given back when this was stopped held this refund: so there was less before it.
-        assert row.before is not None
-        if row.before < money.amount:
-            given = Money(row.before, money.currency)
-            raise BadCommand(f"the PG had given back {given} of order {row.order_id}, so {row.id} of {money} was "
-                             "not among it; nothing was changed")
-        row = evolve(row, before=row.before - money.amount)
+        return dump(Payment(order_id=row.order_id, provider_id=row.provider_id, status=PaymentStatus.PAID,
+                            money=row.money))
     owner = yield from get_row(row.gateway, Book.PAYMENT, row.order_id)
     payment = None if owner is None or owner.kind is Kind.SCHEDULE else payment_of(owner)
     if payment is None:
-        payment = Payment(order_id=row.order_id, provider_id=None, status=PaymentStatus.CANCELLED, money=money,
-                          cancelled=money)
-    return row, dump(Cancellation(cancel_id=row.id, order_id=row.order_id, money=money, payment=payment))
+        payment = Payment(order_id=row.order_id, provider_id=None, status=PaymentStatus.CANCELLED, money=row.money,
+                          cancelled=row.money)
+    return dump(Cancellation(cancel_id=row.id, order_id=row.order_id, money=row.money, payment=payment))

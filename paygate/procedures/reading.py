@@ -14,7 +14,7 @@ from .account import Account
 from .outcome import OTHER_MODE, Seen, credentials, hidden, is_elsewhere, judge, not_asked, unknown
 from .schedule import told as told_schedule
 from .settle import AWAITS_PAYER, ask, settle, whole_story
-from .steps import Entry, Steps, get_row
+from .steps import Entry, Steps, get_row, via
 from .talk import Talk
 
 
@@ -33,7 +33,7 @@ def find(account: Account, order_id: str) -> Steps[Payment]:
     records = (yield from ask(account, asked, talk)) or ()
     finding = judge(asked, records, is_test=account.is_test)
     if row is not None and row.kind is not Kind.SCHEDULE:
-        row = yield from settle(account, row, finding)
+        row = yield from via("find", settle(account, row, finding))
     if finding.seen is Seen.CONTRADICTED:
         raise OutcomeUnknown(f"{finding.why}; order {order_id} needs a person", order_id=order_id)
     if finding.payment is not None:
@@ -68,7 +68,7 @@ def lookup(account: Account, provider_id: str) -> Steps[Payment]:
     payment = hidden(account.provider, row, payment)
     if row is not None and row.kind is not Kind.SCHEDULE:
         finding = judge(row, (yield from whole_story(account, row, payment, talk)), is_test=account.is_test)
-        yield from settle(account, row, finding)
+        yield from via("lookup", settle(account, row, finding))
         if finding.seen is Seen.CONTRADICTED:
             raise OutcomeUnknown(f"{finding.why}; order {row.order_id} needs a person", order_id=row.order_id)
     if is_elsewhere(payment, is_test=account.is_test):

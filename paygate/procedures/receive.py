@@ -20,7 +20,7 @@ from .outcome import OTHER_MODE, Seen, hidden, is_elsewhere, judge
 from .reading import look_up
 from .schedule import look_at_schedule
 from .settle import ask, payment_of, settle, whole_story
-from .steps import Entry, Steps, change, get_row, open_rows
+from .steps import Entry, Steps, change, get_row, open_rows, via
 from .talk import Talk
 
 _KINDS = {
@@ -78,11 +78,11 @@ def _of_payment(account: Account, hint: Hint, talk: Talk) -> Steps[Event]:
         return (yield from _scheduled(account, row, payment, talk))
     before = (row.state, payment_of(row))
     finding = judge(row, (yield from whole_story(account, row, payment, talk)), is_test=account.is_test)
-    row = yield from settle(account, row, finding)
+    row = yield from via("webhook", settle(account, row, finding))
     if finding.seen is Seen.CONTRADICTED:
         raise Forged(f"{finding.why}; order {row.order_id} was not changed by this webhook", order_id=row.order_id)
     payment = finding.payment or payment
-    row = yield from _refunded_elsewhere(row, payment)
+    row = yield from via("webhook", _refunded_elsewhere(row, payment))
     known = payment_of(row)
     if row.state is State.ANSWERED and known is not None:
         payment = known  # Never older than what the ledger knows.
@@ -232,7 +232,7 @@ def _scheduled(account: Account, row: Row, payment: Payment, talk: Talk) -> Step
         yield from change(row, "contradiction", state=row.state, attention=finding.why)
         raise Forged(f"{finding.why}; order {row.order_id} was not changed by this webhook", order_id=row.order_id)
     before = row.result
-    row = yield from look_at_schedule(account, row, talk)
+    row = yield from via("webhook", look_at_schedule(account, row, talk))
     held = load(row.result, ScheduledCharge) if row.result is not None else None
     if held is not None and held.status is not ScheduleStatus.EXECUTED:
         raise OutcomeUnknown(f"the PG has a payment for order {row.order_id} but still calls it {held.status.value}; "

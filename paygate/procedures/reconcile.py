@@ -18,7 +18,7 @@ from .refunds import look_at_refund
 from .schedule import look_at_schedule
 from .settle import UNRESOLVED as IN_DOUBT
 from .settle import look
-from .steps import Entry, Steps, change
+from .steps import Entry, Steps, change, via
 from .talk import Talk
 
 
@@ -62,7 +62,7 @@ def _walk(account: Account, limit: int, report: Report) -> Steps[None]:
     for row in rows:
         report.checked += 1
         try:
-            row = yield from heal(account, row)
+            row = yield from via("reconcile", heal(account, row))
         except Exception as error:
             # A provider's bug in one look-up too: told by the report, and the walk goes on.
             report.failed[row.id] = why = reason(error)
@@ -90,7 +90,7 @@ def compare(account: Account, since: datetime, report: Report) -> Steps[None]:
         for payment in listed:
             report.listed += 1
             try:
-                row = yield from known_or_kept(account, payment, talk)
+                row = yield from via("listing", known_or_kept(account, payment, talk))
             except Exception as error:
                 report.failed[payment.order_id] = reason(error)
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from attrs import evolve, frozen
@@ -45,13 +46,19 @@ def stopped(row: Row) -> OutcomeUnknown:
 
 
 def accounted(refunds: Sequence[Row]) -> int:
-    """Minor units given back for an order as far as `refunds` tell: by them, or beside them as a person has decided."""
-    done = [r for r in refunds if r.state is State.ANSWERED and r.money is not None]
-    ours = sum(r.money.amount for r in done if r.money is not None)
-    after = [(r.before or 0) + r.money.amount for r in done if r.money is not None]
-    # A refund is sent only where all that was given back before it is accounted for.
-    before = [r.before for r in refunds if r.before is not None and not (is_stopped(r) and r.state in UNRESOLVED)]
-    return max([ours, *after, *before])
+    """Minor units given back for an order by `refunds`, those among them that a person said were made elsewhere."""
+    return sum(r.money.amount for r in refunds if r.state is State.ANSWERED and r.money is not None)
+
+
+def may_hold(money: Money, refunds: Sequence[Row], payment: Payment) -> bool:
+    """Whether a refund of `money` may be among what the PG gave back beyond `refunds`: one of that amount is listed and
+    not ours, or it does not list everything.
+    """
+    listed = Counter(c.money.amount for c in payment.cancellations)
+    if listed.total() == 0 or sum(listed.elements()) != payment.cancelled.amount:
+        return True
+    ours = Counter(r.money.amount for r in refunds if r.state is State.ANSWERED and r.money is not None)
+    return (listed - ours)[money.amount] > 0
 
 
 def foreign(more: Money) -> str:

@@ -50,6 +50,26 @@ Effect = Send | Entry | Pause | Alone
 Steps = Generator[Effect, Any, T]
 
 
+def via(source: str, steps: Steps[T]) -> Steps[T]:
+    """Run `steps`; whatever they write into the trail says that `source` told it (a webhook, the payer's return)."""
+    come: Any = None
+    fault: BaseException | None = None
+    while True:
+        try:
+            effect = steps.send(come) if fault is None else steps.throw(fault)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        come = fault = None
+        if isinstance(effect, Entry) and effect.verb in ("change", "open"):
+            what, note = effect.args
+            effect = Entry(effect.verb, (what, f"{source}: {note}"))
+        try:
+            come = yield effect
+        except BaseException as raised:
+            fault = raised
+
+
 def open_rows(rows: Sequence[Row], note: str) -> Steps[list[tuple[Row, bool]]]:
     """Write new rows down, durably."""
     opened: list[tuple[Row, bool]] = yield Entry("open", (rows, note))
