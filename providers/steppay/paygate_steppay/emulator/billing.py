@@ -110,7 +110,7 @@ def cancel(pg: Pg, ask: Ask) -> Response:
     return pg.reply(_envelope({
         "tid": made.tid, "paymentReceiptUrl": None,
         "cancelPayment": {"canceledAmount": pg.receipt_amount(found, made.money), "tid": made.tid, "errorReturn": None,
-                          "option": None, "pgAuth": None, "paymentReturn": None, "paymentStatus": found.status,
+                          "option": None, "pgAuth": None, "paymentReturn": None, "paymentStatus": status(pg, found),
                           "canceledDate": pg.time(made.at)}}))
 
 

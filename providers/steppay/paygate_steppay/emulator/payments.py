@@ -56,7 +56,8 @@ def give_back(pg: Pg, p: Payment, amount: Money) -> Refund:
         raise wrong("requestPrice must be above 0", "CANCEL_AMOUNT_INVALID")
     if amount > p.left or (p.status == words.CANCELED):
         raise wrong("requestPrice is more than is left", "CANCEL_AMOUNT_EXCEEDED")
-    refund = Refund(money=amount, at=pg.now, tid=letters(f"{p.id_key}/{len(p.refunds)}", 20))
+    refund = Refund(money=amount, at=pg.now, tid=letters(f"{p.id_key}/{len(p.refunds)}", 20),
+                    seen_at=pg.now + timedelta(seconds=pg.switches.refund_lag_s))
     p.refunds.append(refund)
     p.status = words.CANCELED if p.left.is_zero else words.PARTIAL_CANCELED
     if not amount.is_zero:

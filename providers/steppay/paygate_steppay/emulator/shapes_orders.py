@@ -8,7 +8,7 @@ from paygate.money import Money
 
 from . import shapes, words
 from .pg import Pg, plain
-from .state import Item, Order, Payment
+from .state import Item, Order, Payment, Refund
 
 
 def seen(pg: Pg, payment: Payment) -> bool:
@@ -18,7 +18,20 @@ def seen(pg: Pg, payment: Payment) -> bool:
 
 def status(pg: Pg, payment: Payment) -> str:
     """The payment's status as look-ups show it."""
-    return payment.status if seen(pg, payment) else words.STANDBY
+    if not seen(pg, payment):
+        return words.STANDBY
+    return words.CANCEL_PROGRESS if under_way(pg, payment) else payment.status
+
+
+def under_way(pg: Pg, payment: Payment) -> list[Refund]:
+    """The refunds that look-ups do not show yet."""
+    return [r for r in payment.refunds if r.seen_at > pg.now]
+
+
+def _returned(pg: Pg, payment: Payment) -> Money:
+    """What was given back as look-ups show it."""
+    hidden = sum(r.money.amount for r in under_way(pg, payment))
+    return payment.returned - Money(hidden, payment.money.currency)
 
 
 def order(pg: Pg, o: Order, *, fine: bool = False) -> dict[str, Any]:
@@ -29,10 +42,10 @@ def order(pg: Pg, o: Order, *, fine: bool = False) -> dict[str, Any]:
     zero = Money(0, o.currency)
     paid = o.payment.total if shown and o.payment.status in words.TOOK_MONEY else zero
     p = o.payment
+    back = _returned(pg, p) if shown else zero
     return {
         "id": o.id, "orderId": o.id, "orderCode": o.code, "code": o.code, "type": o.type, "paidAmount": pg.bare(paid),
-        "returnedAmount": pg.pointed(p.returned if shown else zero),
-        "leftAmount": pg.pointed(p.left if shown else zero),
+        "returnedAmount": pg.pointed(back), "leftAmount": pg.pointed(paid - back),
         "discountedAmount": 0, "productName": o.title, "items": [item(pg, o, i, fine=fine) for i in o.items],
         "customer": shapes.order_customer(pg, o.customer), "paymentDate": pg.maybe_time(p.paid_at) if shown else None,
         "paymentDueDate": None, "purchaseDeadline": pg.maybe_time(o.deadline), "shipping": None,
@@ -54,7 +67,8 @@ def item(pg: Pg, o: Order, i: Item, *, fine: bool = False) -> dict[str, Any]:
         "id": i.id, "code": i.code, "paidAmount": pg.bare(i.paid) if shown else 0, "currency": o.currency,
         "quantity": i.quantity if shown else 0, "price": shapes.price(pg, i.price) if sku else None,
         "product": shapes.product(pg, i.product) if sku else None, "type": i.type,
-        "status": i.status if shown else words.CREATED, "featuredImageUrl": i.product.values["featuredImageUrl"],
+        "status": _item_status(pg, o, i) if shown else words.CREATED,
+        "featuredImageUrl": i.product.values["featuredImageUrl"],
         "selectedProductOptionLabel": "", "selectedProductOptionIds": i.options,
         "createdAt": pg.time(i.created, fine=fine), "canceledDateTime": pg.maybe_time(i.canceled),
         "orderItemCode": i.code, "modifiedAt": pg.time(i.modified, fine=fine),
@@ -63,6 +77,11 @@ def item(pg: Pg, o: Order, i: Item, *, fine: bool = False) -> dict[str, Any]:
         "priceSetupType": None, "demoCycle": None, "usedCount": None, "usageFormula": None, "deliveryCode": None,
         "histories": None, "minimumQuantity": i.minimum, "maximumQuantity": i.maximum, "parentOrderItemCode": None,
         "unitChangeHistory": None, "unitCount": None}
+
+
+def _item_status(pg: Pg, o: Order, i: Item) -> str:
+    refunded = i.status in (words.REFUNDED, words.REFUNDED_PARTIALLY)
+    return words.REFUNDING if refunded and under_way(pg, o.payment) else i.status
 
 
 def order_payment(pg: Pg, o: Order) -> dict[str, Any] | None:
@@ -110,11 +129,12 @@ def receipt(pg: Pg, p: Payment) -> dict[str, Any]:
         "customerDTO": {"name": p.payer["userName"], "email": p.payer["email"], "phone": p.payer["phone"]},
         "errorCode": p.error_code if shown else None, "errorMessage": p.error_message if shown else None}
     if pg.switches.receipt_cancels:
-        made["cancel"] = {"canceledAmount": pg.receipt_amount(p, p.returned),
-                          "lastCanceledDate": pg.maybe_time(p.refunds[-1].at if p.refunds else None)}
+        refunds = [r for r in p.refunds if r.seen_at <= pg.now]
+        made["cancel"] = {"canceledAmount": pg.receipt_amount(p, _returned(pg, p)),
+                          "lastCanceledDate": pg.maybe_time(refunds[-1].at if refunds else None)}
         made["cancelHistory"] = [
             {"canceledAmount": pg.receipt_amount(p, r.money), "tid": r.tid, "canceledDate": pg.time(r.at)}
-            for r in p.refunds]
+            for r in refunds]
     return made
 
 

@@ -105,6 +105,8 @@ class Refund:
     money: Money
     at: datetime
     tid: str
+    seen_at: datetime
+    """From when on look-ups show it; until then they say that a refund is under way."""
 
 
 @define(eq=False, kw_only=True)

@@ -57,6 +57,8 @@ class Switches:
     """Whether the browser returns with order_id; one sample of the guide lacks it."""
     return_on_cancel: bool = field(default=False, validator=_FLAG)
     """Whether anything is appended to cancelUrl; nothing is published."""
+    refund_lag_s: float = field(default=0.0, validator=_seconds)
+    """For how long a refund is under way: CANCEL_PROGRESS, and CANCELLATION_REFUNDING for items (meanings assumed)."""
     receipt_cancels: bool = field(default=True, validator=_FLAG)
     """Whether a receipt lists what was given back (assumed from the internal payment object)."""
     username_required: bool = field(default=False, validator=_FLAG)
