@@ -29,11 +29,11 @@ def find(account: Account, order_id: str) -> Steps[Payment]:
     if row is None or row.provider_id is None:
         account.require(Capability.FIND)
     asked = row or _stranger(account, order_id)
-    talk = Talk(account)
+    talk, asked_at = Talk(account), account.now()
     records = (yield from ask(account, asked, talk)) or ()
     finding = judge(asked, records, is_test=account.is_test)
     if row is not None and row.kind is not Kind.SCHEDULE:
-        row = yield from via("find", settle(account, row, finding))
+        row = yield from via("find", settle(account, row, finding, asked_at=asked_at))
     if finding.seen is Seen.CONTRADICTED:
         raise OutcomeUnknown(f"{finding.why}; order {order_id} needs a person", order_id=order_id)
     if finding.payment is not None:

@@ -267,10 +267,12 @@ def unschedule(account: Account, command: Unschedule) -> Steps[tuple[ScheduledCh
     yield from _all_on_its_key(account, command)
     try:
         yield from talk.say(account.provider.unschedule(command))
-    except Refused:
+    except (Refused, OutcomeUnknown):
         pass  # What counts is what the PG holds now, asked next.
-    except OutcomeUnknown:
-        pass
+    except PaygateError:
+        raise
+    except Exception:
+        pass  # A provider that fails on an answer knows no more than one that got none.
     stopped: list[ScheduledCharge] = []
     for order_id in command.order_ids:
         stopped.append((yield from _stopped(account, order_id, talk)))  # noqa: PERF401 (a comprehension cannot yield)
@@ -308,10 +310,10 @@ def find_schedule(account: Account, order_id: str, talk: Talk | None = None) -> 
     """
     account.require(Capability.FIND_SCHEDULE)
     row = yield from get_row(account.scope, Book.PAYMENT, order_id)
-    talk = talk or Talk(account)
+    talk, asked_at = talk or Talk(account), account.now()
     answer = yield from _asked(account, order_id, talk)
     if row is not None and row.kind is Kind.SCHEDULE and not account.is_held(row):
-        row = yield from _settle(account, row, answer, account.now())
+        row = yield from _settle(account, row, answer, asked_at)
         if answer is None and row.state is not State.NOT_SENT:
             raise unknown(row)
         if answer is not None and not _fits(row, answer):

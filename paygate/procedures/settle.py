@@ -59,16 +59,22 @@ def look(account: Account, row: Row, talk: Talk, *, mine: bool = False) -> Steps
 
     `mine`: the caller holds the row's lease.
     """
+    asked_at = account.now()
     records = yield from ask(account, row, talk)
     if records is None:
         return (yield from unanswerable(account, row))
     finding = judge(row, records, is_test=account.is_test)
-    return (yield from settle(account, row, finding, mine=mine))
+    return (yield from settle(account, row, finding, mine=mine, asked_at=asked_at))
 
 
-def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False) -> Steps[Row]:
-    """Move `row` as far as `finding` proves. Returns the row as it stands afterwards, whoever moved it."""
-    now = account.now()
+def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False,
+           asked_at: float | None = None) -> Steps[Row]:
+    """Move `row` as far as `finding` proves. Returns the row as it stands afterwards, whoever moved it.
+
+    `asked_at` is when the PG was asked: a process may stand still before it reads the answer, and what was not there
+    then proves nothing of the time since.
+    """
+    now = account.now() if asked_at is None else asked_at
     if not mine and account.is_held(row) and finding.seen is not Seen.PAID:
         return row  # Another worker holds it, and nothing but "paid" is certain before that worker is done.
     if (step := _step(account, row, finding, now)) is None:

@@ -105,7 +105,10 @@ class FakeProvider(Provider):
     def unschedule(self, command: Unschedule) -> Flow[tuple[str, ...]]:
         said = _body((yield Request("POST", path("/unschedule"), json={"order_ids": list(command.order_ids)}, auth=True,
                                     repeatable=True)))
-        return tuple(said["order_ids"])
+        stopped = said.get("order_ids")
+        if not isinstance(stopped, list):
+            raise OutcomeUnknown("the PG's answer does not say what it stopped")
+        return tuple(stopped)
 
     def find(self, order_id: str) -> Flow[tuple[Payment, ...]]:
         said = _body((yield Request("GET", path("/payments"), query=(("order_id", order_id),), auth=True)))
