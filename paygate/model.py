@@ -230,12 +230,14 @@ class Checkout:
 
     `takes_money` says whether the payer will be charged in it (a registration usually charges nothing).
     `provider_id` is the PG's id of the prepared order, where it gives one.
+    `note` is what the provider has to know again when this window is confirmed; the ledger keeps it and nobody sees it.
     """
 
     order_id: str
     action: Redirect | ClientCall
     takes_money: bool
     provider_id: str | None = None
+    note: str | None = field(default=None, repr=False)
 
 
 SubjectKind = Literal["subscription", "subscription_item", "invoice", "customer", "product", "price", "other"]

@@ -48,11 +48,13 @@ class Kind(StrEnum):
     RENEWAL = "renewal"
     """A payment that the PG took by itself for a subscription of ours."""
     EVENT = "event"
+    WINDOW = "window"
+    """What a provider noted about a window before it was shown."""
 
     @property
     def book(self) -> Book:
         return {Kind.CANCEL: Book.CANCEL, Kind.STRAY: Book.STRAY, Kind.RENEWAL: Book.STRAY,
-                Kind.EVENT: Book.EVENT}.get(self, Book.PAYMENT)
+                Kind.EVENT: Book.EVENT, Kind.WINDOW: Book.EVENT}.get(self, Book.PAYMENT)
 
 
 @frozen(kw_only=True)

@@ -15,7 +15,6 @@ from ..flow import Flow
 from ..ledger.row import Book, Kind, LedgerError, Row, State
 from ..ledger.rules import Verdict, key_digest, next_check
 from ..model import BillingKey, Checkout, Hint, KeyInfo, Payment, PaymentStatus
-from ..secret import Secret
 from .account import Account
 from .begin import begin, new_row
 from .charge import never_left, told
@@ -24,6 +23,7 @@ from .reading import is_key_elsewhere
 from .settle import ask, payment_of, settle, unanswerable, whole_story
 from .steps import Steps, change, get_row, via
 from .talk import Talk
+from .window import issued, noted
 
 _BEGUN = {Kind.PAY: "payment", Kind.REGISTER: "registration", Kind.SUBSCRIBE: "subscription"}
 _FIRST_CHECK = 2
@@ -68,7 +68,7 @@ def prepare(account: Account, fresh: Row, open_window: Callable[[str | None], Fl
         return (yield from _shown_again(account, row, open_window, talk))
     try:
         checkout = yield from talk.say(open_window(row.provider_id))
-        yield from _handed_out(account, row, checkout)
+        checkout = yield from _handed_out(account, row, checkout)
     except GeneratorExit:
         raise
     except LedgerError as error:
@@ -84,11 +84,13 @@ def prepare(account: Account, fresh: Row, open_window: Callable[[str | None], Fl
     raise (yield from never_left(account, row, failed)) from None
 
 
-def _handed_out(account: Account, row: Row, checkout: Checkout) -> Steps[None]:
+def _handed_out(account: Account, row: Row, checkout: Checkout) -> Steps[Checkout]:
+    shown = yield from noted(account, row, checkout)
     now = account.now()
     yield from change(row, "handed to the payer", state=State.SENT, lease_until=None, sent_at=now,
                       checks=_FIRST_CHECK, check_at=next_check(_FIRST_CHECK, now, account.settle_s),
                       provider_id=checkout.provider_id or row.provider_id)
+    return shown
 
 
 def _never_shown(row: Row) -> Steps[None]:
@@ -133,7 +135,7 @@ def _shown_again(account: Account, row: Row, open_window: Callable[[str | None],
         checkout = yield from talk.say(open_window(row.provider_id))
         if _could_take_it_twice(account, row, checkout):
             raise OutcomeUnknown("the PG has a payment of it that is not finished")
-        yield from _handed_out(account, row, checkout)
+        checkout = yield from _handed_out(account, row, checkout)
     except Conflict:
         raise
     except (PaygateError, LedgerError) as error:
@@ -203,7 +205,7 @@ def confirm_key(account: Account, order_id: str, query: Mapping[str, str]) -> St
 
 def _key(account: Account, row: Row, records: tuple[Payment, ...], talk: Talk) -> Steps[BillingKey | None]:
     """The key that a registration yielded; None where the PG does not have it (yet)."""
-    value = (yield from _issued(account, records, talk)) or account.provider.key_of(row.order_id)
+    value = (yield from issued(account, row, records, talk)) or account.provider.key_of(row.order_id)
     if value is None or (row.key_digest is not None and key_digest(value) != row.key_digest):
         raise OutcomeUnknown(f"order {row.order_id} is registered, but the PG does not tell the billing key",
                              order_id=row.order_id)
@@ -224,15 +226,6 @@ def hint_of(account: Account, query: Mapping[str, str]) -> Hint:
     Raises: Forged.
     """
     return account.provider.read_return(query) if query else Hint()
-
-
-def _issued(account: Account, records: tuple[Payment, ...], talk: Talk) -> Steps[Secret | None]:
-    """The billing key that the PG's records of a registration name."""
-    for payment in records:
-        value = yield from talk.say(account.provider.issued_key(payment))
-        if value is not None:
-            return value
-    return None
 
 
 def ours(account: Account, order_id: str, kind: Kind) -> Steps[Row]:

@@ -28,8 +28,8 @@ def managed(command: Any, settings: ManagedSettings) -> None:
             check_return_url(command.return_url)
             given = _extra(words.MANAGED, type(command).__name__.lower(), command.extra, _MANAGED)
             _customer_id(given.get("customerId"))
-            if given.get("customerId") is None and settings.customer_id is None:
-                _named(command.customer)
+            if given.get("customerId") is None and (settings.customer_id is None or isinstance(command, Register)):
+                _named(command.customer)  # A means of payment is never saved with a customer that payers share.
             if isinstance(command, Pay):
                 _no_tax_free(command.tax_free)
             if not isinstance(command, Register):

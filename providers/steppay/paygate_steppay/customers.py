@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from attrs import frozen
+
 from paygate.codec import Unreadable
 from paygate.commands import Customer
 from paygate.errors import BadCommand
@@ -23,6 +25,8 @@ from .fields import Record
 
 PAGE_SIZE = "100"
 MOST_PAGES = 20
+_SAVING = ("PAYMENT_METHOD", "RECURRING_INITIAL")
+_NOTE = re.compile(r"([0-9]{1,19}):([0-9,]*):([0-9,]*)")
 _KEY = re.compile(r"([0-9]{1,19}):([0-9]{1,19})")
 _CARD = re.compile(r"[0-9*-]{8,}")
 
@@ -45,7 +49,7 @@ def find_or_create(asking: Asking, payer: Customer) -> Flow[int]:
             break
     if found:
         return min(found)
-    return understood(_number, accepted((yield asking.send("POST", path("/api/v1/customers"), body(payer)))))
+    return understood(_made, accepted((yield asking.send("POST", path("/api/v1/customers"), body(payer)))), payer.email)
 
 
 def body(payer: Customer) -> dict[str, Any]:
@@ -55,12 +59,55 @@ def body(payer: Customer) -> dict[str, Any]:
     return made if payer.phone is None else {**made, "phone": payer.phone}
 
 
-def newest_method(content: Any) -> int | None:
-    """The saved means of payment with the highest number (assumed to be the newest: no order names the one it saved).
+def number_of(content: Any) -> int:
+    """The number of a customer or an order in a list of a customer's.
 
     Raises: Unreadable.
     """
-    return max((number for number, _ in _methods(content)), default=None)
+    return fields.number(fields.record(content).get("id"), "the customer's id")
+
+
+def saved(content: Any) -> frozenset[int]:
+    """The numbers of a customer's saved means of payment.
+
+    Raises: Unreadable.
+    """
+    return frozenset(number for number, _ in _methods(content))
+
+
+@frozen
+class Before:
+    """What is written down before a payer is shown a window in which to save a means of payment."""
+
+    customer: int
+    methods: frozenset[int]
+    """The means of payment that were saved by then."""
+    finished: frozenset[int]
+    """The orders that had saved theirs by then; any other may still be open in another window."""
+
+    def __str__(self) -> str:
+        return ":".join((str(self.customer), *(",".join(map(str, sorted(s))) for s in (self.methods, self.finished))))
+
+
+def noted(text: str | None) -> Before:
+    """A `Before` from its text.
+
+    Raises: Unreadable where there is none.
+    """
+    match = _NOTE.fullmatch(text or "")
+    if match is None:
+        raise Unreadable("it was not noted which means of payment there were before")
+    methods, finished = (frozenset(map(int, filter(None, match.group(n).split(",")))) for n in (2, 3))
+    return Before(int(match.group(1)), methods, finished)
+
+
+def saving_orders(content: Any) -> frozenset[int]:
+    """The numbers of a customer's orders in which the payer may save a means of payment.
+
+    Raises: Unreadable.
+    """
+    listed = fields.rows(fields.record(content).get("orders") or [], "orders")
+    return frozenset(number_of(o) for o in listed if o.get("type") in _SAVING)
 
 
 def key_info(content: Any, key: Secret, gateway: str) -> KeyInfo | None:
@@ -105,14 +152,17 @@ def _named(content: Any, email: Secret) -> tuple[list[int], bool]:
     if type(page.get("last")) is not bool:
         raise Unreadable("the page does not say whether it is the last one")
     wanted = email.reveal().strip().casefold()
-    return [_number(row) for row in rows if _email(row) == wanted], not page["last"]
+    return [number_of(row) for row in rows if _email(row) == wanted], not page["last"]
+
+
+def _made(content: Any, email: Secret) -> int:
+    made = fields.record(content)
+    if made.get("email") is not None and _email(made) != email.reveal().strip().casefold():
+        raise Unreadable("it is another customer")
+    return number_of(made)
 
 
 def _email(row: Record) -> str:
     value = row.get("email")
     return value.strip().casefold() if isinstance(value, str) else ""
-
-
-def _number(content: Any) -> int:
-    return fields.number(fields.record(content).get("id"), "the customer's id")
 

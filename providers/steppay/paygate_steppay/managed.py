@@ -1,22 +1,23 @@
 """StepPay 관리형: orders of price plans, a hosted page, subscriptions that the PG runs.
 
 Only flows live here. StepPay keeps no id of ours: the ledger binds an order's code to our order before the payer is
-shown its link (docs/adr/0007). Plans are found in plans.py, customers in customers.py; orders are read in orders.py,
-subscriptions in recurring.py, webhooks in webhooks.py.
+shown its link (docs/adr/0007). Flows of their own: looking.py looks up, plans.py finds a price, saving.py tells which
+means of payment was saved, renewing.py renews. Orders are read in orders.py, subscriptions in recurring.py, customers
+in customers.py, webhooks in webhooks.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from attrs import evolve
 
 from paygate.commands import Cancel, Customer, DeleteKey, Pay, Register
-from paygate.errors import BadCommand, NotFound, PaygateError, Refused
+from paygate.errors import BadCommand
 from paygate.flow import Flow
-from paygate.model import Checkout, Hint, KeyInfo, Payment, PaymentStatus
+from paygate.model import Checkout, Hint, KeyInfo, Payment
 from paygate.money import Money
 from paygate.provider import Provider
 from paygate.secret import Secret
@@ -33,9 +34,10 @@ from paygate.subscriptions import (
 )
 from paygate.wire import Response, path
 
-from . import answers, checks, customers, fields, links, orders, plans, recurring, webhooks, words
+from . import answers, checks, customers, fields, links, orders, plans, recurring, renewing, saving, webhooks, words
 from .answers import accepted, known, unclear, understood
 from .asking import Asking
+from .looking import Looking
 from .orders import Order
 from .settings import ManagedSettings
 
@@ -46,6 +48,7 @@ class Managed(Provider):
     def __init__(self, settings: ManagedSettings) -> None:
         self._settings = settings
         self._asking = Asking(settings.secret_token)
+        self._look = Looking(self._asking, settings)
         self._plans = plans.Plans(self._asking, settings.product_code)
 
     def check(self, command: Any) -> None:
@@ -70,14 +73,9 @@ class Managed(Provider):
         """The payment of an order, by its code or its number.
 
         `order_id` is what the ledger bound to the code. Without one the order is nobody's, and says so.
-
-        Source: V1 specification, GET /api/v1/orders/{orderIdOrCode} (documented).
         """
-        found = known((yield self._asking.get(path("/api/v1/orders/{}", provider_id))))
-        if found is None:
-            return None
-        order = self._read(found, provider_id)
-        return (yield from self._payment(order, order_id))
+        order = yield from self._look.maybe_order(provider_id)
+        return None if order is None else (yield from self._look.payment(order, order_id))
 
     def cancel(self, command: Cancel, payment: Payment) -> Flow[Payment]:
         """Give money back from an order, then read it again: the answer itself says nothing about amounts.
@@ -88,16 +86,15 @@ class Managed(Provider):
         """
         if payment.provider_id is None or command.money > payment.left:
             raise BadCommand(f"only {payment.left} is left to give back; nothing was sent", order_id=command.order_id)
-        order = yield from self._order_of(payment.provider_id, command.order_id)
-        alive = any(word not in words.OVER for _, word in order.subscriptions)
-        if alive and not command.extra.get(words.MANAGED, {}).get("ends_subscription", False):
+        order = yield from self._look.order(payment.provider_id, command.order_id)
+        if _ends_a_subscription(order) and not command.extra.get(words.MANAGED, {}).get("ends_subscription", False):
             raise BadCommand("giving this back also ends the subscription it began; say so with "
                              "extra ends_subscription=True, or cancel a renewal; nothing was sent",
                              order_id=command.order_id)
         accepted((yield self._asking.send("PATCH", path("/api/v1/orders/{}/cancel", payment.provider_id), {
             "requestPrice": command.money.amount, "reason": command.reason})), command.order_id)
-        after = yield from self._order_of(payment.provider_id, command.order_id)
-        return (yield from self._payment(after, payment.order_id))
+        after = yield from self._look.order(payment.provider_id, command.order_id)
+        return (yield from self._look.payment(after, payment.order_id))
 
     # Saved means of payment
 
@@ -110,18 +107,14 @@ class Managed(Provider):
             customer = yield from self._customer(command.customer, command.extra)
             where = path("/api/v1/customers/{}/payment-method", str(customer))
             made = accepted((yield self._asking.send("POST", where)))
-            prepared = self._new_order(made, "PAYMENT_METHOD").code
+            order = self._new_order(made, "PAYMENT_METHOD", customer)
+            window = self._checkout(command.order_id, order.code, command.return_url, takes_money=False)
+            return evolve(window, note=str((yield from saving.before(self._look, customer, order.number))))
         return self._checkout(command.order_id, prepared, command.return_url, takes_money=False)
 
-    def issued_key(self, payment: Payment) -> Flow[Secret | None]:
-        """The saved means of payment: the customer's newest, since no order names the one it saved (assumed)."""
-        assert payment.provider_id is not None
-        order = yield from self._order_of(payment.provider_id, payment.order_id)
-        if order.customer is None:
-            return None
-        found = known((yield self._asking.get(path("/api/v1/customers/{}", str(order.customer)))))
-        method = None if found is None else understood(customers.newest_method, found, order_id=payment.order_id)
-        return None if method is None else customers.key_of(order.customer, method)
+    def issued_key(self, payment: Payment, note: str | None = None,
+                   is_told: Callable[[Secret], bool] | None = None) -> Flow[Secret | None]:
+        return (yield from saving.issued_key(self._look, payment, note, is_told))
 
     def lookup_key(self, key: Secret, gateway: str) -> Flow[KeyInfo | None]:
         """A saved means of payment, as the customer's record lists it."""
@@ -146,16 +139,13 @@ class Managed(Provider):
         return self._checkout(command.order_id, code, command.return_url, takes_money=True)
 
     def subscription(self, order_id: str, prepared: str) -> Flow[Subscription | None]:
-        """The subscription that an order began.
-
-        Source: V1 specification, GET /api/v1/subscriptions/{id} (documented).
-        """
-        order = yield from self._order_of(prepared, order_id)
+        """The subscription that an order began."""
+        order = yield from self._look.order(prepared, order_id)
         if len(order.subscriptions) > 1:
             raise unclear("the order began more than one subscription", order_id)
         if not order.subscriptions:
             return None
-        found = yield from self._detail(str(order.subscriptions[0][0]), order_id)
+        found = yield from self._look.subscription(str(order.subscriptions[0][0]), order_id)
         settings = self._settings
         return understood(recurring.read, found, order_id, settings.utc_offset_hours, settings.vat_percent,
                           order_id=order_id)
@@ -198,38 +188,11 @@ class Managed(Provider):
         return self._checkout(command.order_id, order.code, command.return_url, takes_money=False)
 
     def renew(self, command: Renew, subscription: Subscription) -> Flow[Payment]:
-        """Charge the next period now. The renewal is the order that was not there before; it is read, never assumed.
-
-        One that the PG is already trying to renew is left alone: renewing it again could charge twice.
-
-        Source: reference site, POST /api/v1/subscriptions/{id}/renew; `body` may be {orderId} (documented).
-        """
         assert subscription.provider_id is not None
         if subscription.status is not SubscriptionStatus.ACTIVE:
             raise BadCommand(f"the subscription is {subscription.status.value}, so it is not renewed; nothing was sent",
                              order_id=command.order_id)
-        number, order_id = subscription.provider_id, command.order_id
-        before = understood(recurring.known, (yield from self._detail(number, order_id)), order_id=order_id)
-        reply = yield self._asking.send("POST", path("/api/v1/subscriptions/{}/renew", number))
-        try:
-            said = accepted(reply, order_id)
-        except Refused as no:
-            made = yield from self._renewal(before, command)
-            if made is None or made.status is not PaymentStatus.FAILED:
-                raise no
-            return made
-        body = said.get("body") if isinstance(said, dict) else None
-        told = body.get("orderId") if isinstance(body, dict) else None
-        try:
-            made = yield from self._renewal(before, command)
-        except PaygateError:
-            if type(told) is not int:
-                raise
-            # The order is known by its number; its record is looked up again later.
-            return Payment(order_id=order_id, provider_id=str(told), status=PaymentStatus.PENDING, money=command.money)
-        if made is None:
-            raise unclear("it shows no new order", order_id)
-        return made
+        return (yield from renewing.renew(self._asking, self._look, command, subscription.provider_id))
 
     # What comes back
 
@@ -274,8 +237,8 @@ class Managed(Provider):
         if settings.payment_gateway is not None:
             body["paymentGateway"] = settings.payment_gateway
         made = accepted((yield self._asking.send("POST", path("/api/v1/orders"), body)), command.order_id)
-        order = self._new_order(made, "ONE_TIME" if every is None else "RECURRING_INITIAL")
-        if order.price_codes != (plan.code,) or order.due != money:
+        order = self._new_order(made, "ONE_TIME" if every is None else "RECURRING_INITIAL", customer)
+        if order.price_codes != (plan.code,) or order.due != money or order.extras:
             raise unclear("it is an order of something else", command.order_id)
         return order.code
 
@@ -283,53 +246,20 @@ class Managed(Provider):
         action = links.redirect(self._settings.link_origin, code, return_url)
         return Checkout(order_id=order_id, action=action, takes_money=takes_money, provider_id=code)
 
-    def _new_order(self, content: Any, kind: str) -> Order:
-        order = understood(orders.read, content, self._settings.utc_offset_hours, self._settings.vat_percent)
-        if order.type != kind or order.paid_at is not None:
-            raise unclear("it is not a new order of that kind", None)
+    def _new_order(self, content: Any, kind: str, customer: int | None = None) -> Order:
+        order = self._look.read(content)
+        if order.type != kind or order.paid_at is not None or customer not in (None, order.customer):
+            raise unclear("it is not a new order of that kind and payer", None)
         return order
-
-    def _order_of(self, code: str, order_id: str) -> Flow[Order]:
-        found = known((yield self._asking.get(path("/api/v1/orders/{}", code))), order_id)
-        if found is None:
-            raise NotFound(f"the PG has no order any more for {order_id}; nothing was sent", order_id=order_id)
-        return self._read(found, code)
-
-    def _read(self, content: Any, asked: str) -> Order:
-        order = understood(orders.read, content, self._settings.utc_offset_hours, self._settings.vat_percent)
-        if asked not in (order.code, str(order.number)):
-            raise unclear("it is another order", None)
-        return order
-
-    def _payment(self, order: Order, order_id: str | None) -> Flow[Payment]:
-        renews = None
-        if order.renewed is not None:
-            renewed = yield from self._detail(str(order.renewed), order_id)
-            renews = understood(recurring.known, renewed, order_id=order_id).began_by
-        # No id of ours holds a colon, so an order that the ledger did not bind can be taken for none of ours.
-        return understood(orders.payment, order, order_id or f"{words.MANAGED}:{order.code}", renews, order_id=order_id)
-
-    def _detail(self, number: str, order_id: str | None) -> Flow[Any]:
-        found = known((yield self._asking.get(path("/api/v1/subscriptions/{}", number))), order_id)
-        if found is None:
-            raise NotFound("the PG has no such subscription any more; nothing was sent", order_id=order_id)
-        if str(understood(recurring.known, found, order_id=order_id).number) != number:
-            raise unclear("it is another subscription", order_id)
-        return found
-
-    def _renewal(self, before: recurring.Known, command: Renew) -> Flow[Payment | None]:
-        """The one order by which a subscription was renewed since `before`; None where there is none."""
-        after = understood(recurring.known, (yield from self._detail(str(before.number), command.order_id)),
-                           order_id=command.order_id)
-        made = sorted(after.renewals - before.renewals)
-        if len(made) > 1:
-            raise unclear("it was renewed more than once meanwhile", command.order_id)
-        if not made:
-            return None
-        order = yield from self._order_of(made[0], command.order_id)
-        return (yield from self._payment(order, command.order_id))
 
     def _change(self, subscription: Subscription, method: Any, verb: str, body: Any) -> Flow[None]:
         assert subscription.provider_id is not None
         where = path(f"/api/v1/subscriptions/{{}}/{verb}", subscription.provider_id)
         accepted((yield self._asking.send(method, where, body)), subscription.order_id)
+
+
+def _ends_a_subscription(order: Order) -> bool:
+    """Whether giving money back ends a subscription that is not over: also one that the order does not show yet."""
+    if not order.subscriptions:
+        return order.type == "RECURRING_INITIAL"
+    return any(word not in words.OVER for _, word in order.subscriptions)

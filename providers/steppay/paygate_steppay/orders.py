@@ -39,6 +39,8 @@ class Order:
     paid_at: datetime | None
     groups: frozenset[Group]
     price_codes: tuple[str, ...]
+    extras: frozenset[str]
+    """Types of the items that are neither goods nor their tax: fees, shipping, discounts."""
     customer: int | None
     subscriptions: tuple[tuple[int, str], ...]
     """(number, status word) of what the order began."""
@@ -50,15 +52,18 @@ class Order:
 def read(content: Any, offset_hours: int, vat_percent: int) -> Order:
     """Read an order.
 
-    Raises: Unreadable, also for amounts that contradict each other and for status words nobody has published.
+    Raises: Unreadable, also for amounts or currencies that contradict each other, and for status words nobody has
+    published.
     """
     order = fields.record(content)
     items = fields.rows(order.get("items"), "items")
     kind = order.get("type")
     if kind not in words.ORDER_TYPES:
         raise Unreadable("the order's type is not known")
-    said = order.get("currency") or next((i.get("currency") for i in items), words.CURRENCY)
-    currency = fields.currency(said)
+    said = {fields.currency(i["currency"]) for i in (order, *items) if i.get("currency") is not None}
+    if len(said) > 1:
+        raise Unreadable("its items are of different currencies")
+    currency = said.pop() if said else words.CURRENCY
     groups = [words.group_of(i.get("status")) for i in items]
     known = frozenset(g for g in groups if g is not None)
     if None in groups:
@@ -74,6 +79,7 @@ def read(content: Any, offset_hours: int, vat_percent: int) -> Order:
         type=kind, currency=currency, paid=paid, back=back, due=_due(items, currency, vat_percent),
         paid_at=fields.moment(order.get("paymentDate"), "paymentDate", offset_hours), groups=known,
         price_codes=tuple(_price_code(i) for i in items if i.get("type") == "SKU"),
+        extras=frozenset(str(i.get("type")) for i in items) - {"SKU", "TAX"},
         customer=fields.number(customer.get("id"), "customer") if isinstance(customer, dict) else None,
         subscriptions=tuple((fields.number(s.get("id"), "a subscription"), str(s.get("status"))) for s in began),
         renewed=fields.number(parent.get("id"), "parentSubscription") if isinstance(parent, dict) else None,
@@ -108,6 +114,10 @@ def _status(order: Order) -> PaymentStatus:
         if not groups and order.payment.get("errorCode"):
             return PaymentStatus.FAILED
         return PaymentStatus.PENDING  # Items may say "paid" before paymentDate is there: it lags (observed).
+    if not groups and order.type != "PAYMENT_METHOD":
+        raise Unreadable("it has a time of payment, and nothing that was paid for")
+    if Group.GIVING_BACK in groups:
+        raise Unreadable("a refund of it is under way")
     if groups & {Group.FAILED, Group.DROPPED}:
         raise Unreadable("it has a time of payment, and items that were not paid")
     if Group.WAITING in groups:

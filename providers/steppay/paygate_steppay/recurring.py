@@ -29,6 +29,8 @@ class Known:
     """The code of the order that began it."""
     renewals: frozenset[str]
     """The codes of the orders that renewed it."""
+    orders: frozenset[int]
+    """The numbers of all orders that it names."""
     state: str
     """Changes whenever something about it does."""
 
@@ -41,6 +43,7 @@ def known(content: Any) -> Known:
     held = fields.record(content)
     parent = held.get("parentOrder")
     related = fields.rows(held.get("relatedOrders") or [], "relatedOrders")
+    named = [o for o in (parent, *related) if isinstance(o, dict) and o.get("orderId") is not None]
     word = held.get("status")
     if not isinstance(word, str):
         raise Unreadable("the subscription's status is missing")
@@ -48,7 +51,9 @@ def known(content: Any) -> Known:
             "recurringCount")
     return Known(number=fields.number(held.get("id"), "the subscription's id"), word=word,
                  began_by=fields.code(parent.get("orderCode"), "orderCode") if isinstance(parent, dict) else None,
-                 renewals=frozenset(fields.code(o.get("orderCode"), "orderCode") for o in related),
+                 renewals=frozenset(fields.code(o.get("orderCode"), "orderCode") for o in related
+                                    if o.get("type") in (None, "RECURRING")),
+                 orders=frozenset(fields.number(o["orderId"], "orderId") for o in named),
                  state="|".join([word, *(str(held.get(n)) for n in told)]))
 
 

@@ -139,15 +139,17 @@ def test_what_is_not_there_is_made_and_two_workers_making_a_plan_use_the_same() 
 
 def test_a_stated_customer_is_not_searched_for() -> None:
     pay = evolve(PAY, customer=Customer(), extra={"steppay-managed": {"customerId": 77}})
-    asked, _ = run(MANAGED.pay(pay), says(PRODUCT), says(ORDER))
+    asked, _ = run(MANAGED.pay(pay), says(PRODUCT), says({**ORDER, "customer": {"id": 77}}))
     assert asked[-1].json["customerId"] == 77
     default = Managed(ManagedSettings(secret_token="token", product_code="product_1", customer_id=78))
-    asked, _ = run(default.pay(evolve(PAY, customer=Customer())), says(PRODUCT), says(ORDER))
+    asked, _ = run(default.pay(evolve(PAY, customer=Customer())), says(PRODUCT),
+                   says({**ORDER, "customer": {"id": 78}}))
     assert asked[-1].json["customerId"] == 78
 
 
 @pytest.mark.parametrize("change", [
     {"type": "RECURRING_INITIAL"}, {"paymentDate": "2026-01-01T00:00:00"}, {"items": []}, {"orderCode": None},
+    {"customer": {"id": 6}}, {"customer": None}, {"items": [ITEM, {**ITEM, "type": "FEE"}]},
     {"items": [{**ITEM, "price": {**PRICE, "code": "price_8"}}]},
     {"items": [{**ITEM, "price": {**PRICE, "price": 1}}]}])
 def test_an_answer_that_is_not_the_order_asked_for_shows_nobody_a_page(change: dict[str, Any]) -> None:
@@ -241,18 +243,31 @@ def test_more_than_is_left_is_not_asked_for() -> None:
 
 # Managed: saved means of payment
 
-def test_registering_orders_a_means_of_payment_and_its_key_is_the_customers_newest() -> None:
+def test_registering_orders_a_means_of_payment_and_its_key_is_the_one_that_was_not_there_before() -> None:
     made = {**ORDER, "type": "PAYMENT_METHOD", "items": []}
-    asked, checkout = run(MANAGED.register(REGISTER), says(CUSTOMERS), says(made, 201))
-    assert asked[1] == send("POST", "/api/v1/customers/{}/payment-method", "5")
-    assert not checkout.takes_money
+    before = {"id": 5, "paymentMethods": [{"id": 4, "paymentInfo": "YY카드"}]}
+    asked, checkout = run(MANAGED.register(REGISTER), says(CUSTOMERS), says(made, 201), says(before))
+    assert asked[1:] == [send("POST", "/api/v1/customers/{}/payment-method", "5"), get("/api/v1/customers/{}", "5")]
+    assert (checkout.takes_money, checkout.note) == (False, "5:4:")
     done = evolve(HELD, order_id="ours-0", money=Money(0, "KRW"), for_key=True)
     methods = {"id": 5, "paymentMethods": [{"id": 3, "paymentInfo": "XX카드 541600**********"}, {"id": 4}]}
-    _, key = run(MANAGED.issued_key(done), says({**made, "paymentDate": "2026-01-01T00:00:00"}), says(methods))
-    assert key.reveal() == "5:4"
+    paid = says({**made, "paymentDate": "2026-01-01T00:00:00"})
+    _, key = run(MANAGED.issued_key(done, checkout.note), paid, says(methods))
+    assert key.reveal() == "5:3"
+    assert run(MANAGED.issued_key(done, checkout.note), paid, says(before))[1] is None
     _, info = run(MANAGED.lookup_key(Secret("5:3"), "shop"), says(methods))
     assert (info.method, info.card_number) == ("XX카드", "541600**********")
     assert run(MANAGED.lookup_key(Secret("5:9"), "shop"), says(methods))[1] is None
+
+
+@pytest.mark.parametrize(("note", "customer"), [
+    (None, {}), ("", {}), ("5:", {}), ("6::", {}), ("5:4:", {"id": 6}), ("5:4:", {"paymentMethods": None}),
+    ("5::", {"paymentMethods": [{"id": 3}, {"id": 4}]})])
+def test_a_key_is_never_guessed(note: str | None, customer: dict[str, Any]) -> None:
+    done = evolve(HELD, order_id="ours-0", money=Money(0, "KRW"), for_key=True)
+    order = {**ORDER, "type": "PAYMENT_METHOD", "items": [], "paymentDate": "2026-01-01T00:00:00"}
+    with pytest.raises(OutcomeUnknown):
+        run(MANAGED.issued_key(done, note), says(order), says({"id": 5, "paymentMethods": [{"id": 3}], **customer}))
 
 
 def test_deleting_a_means_of_payment_that_is_gone_changes_nothing() -> None:
