@@ -57,6 +57,7 @@ DOORS = {
     "hypothesis": ("testing/*",),
     "django": ("web/*",),
     "flask": ("web/*",),
+    "starlette": ("web/*",),
 }
 EVERYWHERE = {"attr", "attrs", "__future__", "paygate"}
 # Order is decided in procedures and words in flows; whoever drives them has the sockets, threads, clocks and loops.

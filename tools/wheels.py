@@ -24,7 +24,7 @@ EXTRAS = {
     "paygate.cli": {"click", "rich", "h11"},
     "paygate.sandbox": {"click", "rich", "h11"},
     "paygate.testing": {"pytest", "hypothesis", "_pytest"},
-    "paygate.web": {"django", "flask"},
+    "paygate.web": {"django", "flask", "starlette"},
     "paygate.ledger.postgres": {"psycopg"},
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from ..capability import Capability
 from ..codec import dump, load
@@ -30,6 +30,10 @@ _KINDS = {
     PaymentStatus.PARTLY_CANCELLED: EventKind.PAYMENT_CANCELLED,
     PaymentStatus.CANCELLED: EventKind.PAYMENT_CANCELLED,
 }
+_RENEWALS = {
+    PaymentStatus.PAID: EventKind.SUBSCRIPTION_RENEWED,
+    PaymentStatus.FAILED: EventKind.RENEWAL_FAILED,
+}
 _SUBJECTS = {
     "subscription": EventKind.SUBSCRIPTION_CHANGED,
     "subscription_item": EventKind.SUBSCRIPTION_CHANGED,
@@ -47,11 +51,35 @@ def receive(account: Account, headers: Mapping[str, str], body: bytes) -> Steps[
     Raises: Forged (it contradicts the PG's own record, or there is none: answer 400), OutcomeUnknown (the PG could not
     be asked: answer 503, so that it is sent again).
     """
+    return (yield from take(account, (yield from read(account, headers, body))))
+
+
+@frozen
+class Letter:
+    """A webhook that was read and, where the PG signs, checked. Nothing of it is believed yet."""
+
+    hint: Hint
+    body: bytes = field(repr=False)
+
+
+def read(account: Account, headers: Mapping[str, str], body: bytes) -> Steps[Letter]:
+    """Read a webhook and check its signature. Nobody is asked.
+
+    Raises: Forged.
+    """
     account.require(Capability.RECEIVE)
-    hint = account.provider.read_webhook(_once_each(headers), body, account.clock.now())
-    talk = Talk(account)
+    yield from ()
+    return Letter(account.provider.read_webhook(_once_each(headers), body, account.clock.now()), body)
+
+
+def take(account: Account, letter: Letter) -> Steps[Event]:
+    """Look up what a webhook names, and bring the ledger up to date.
+
+    Raises: as `receive`.
+    """
+    hint, talk = letter.hint, Talk(account)
     if hint.kind != "payment":
-        return (yield from _of_no_payment(account, hint, body, talk))
+        return (yield from _of_no_payment(account, hint, letter.body, talk))
     told = yield from _told_before(account, hint)
     if told is not None:
         return told
@@ -189,8 +217,15 @@ def _renewal(account: Account, payment: Payment) -> Steps[Event]:
     if not is_news and row.result != dump(payment):
         yield from change(row, "the PG's record changed", state=row.state, result=dump(payment))
         is_news = True
-    return Event(id=_event_id(account, payment), kind=_KINDS[payment.status], gateway=account.name,
-                 order_id=payment.order_id, payment=payment, is_news=is_news)
+    return renewal_event(account, payment, is_news=is_news)
+
+
+def renewal_event(account: Account, payment: Payment, *, is_news: bool) -> Event:
+    """The neutral event of a payment that the PG took by itself for a subscription; its order is the one that began it.
+    """
+    kind = _RENEWALS.get(payment.status, _KINDS[payment.status])
+    return Event(id=_event_id(account, payment), kind=kind, gateway=account.name, order_id=payment.order_id,
+                 payment=payment, is_news=is_news)
 
 
 def _kept(account: Account, kind: Kind, payment: Payment, attention: str | None) -> Row:
@@ -216,13 +251,14 @@ def _of_no_payment(account: Account, hint: Hint, body: bytes, talk: Talk) -> Ste
     if hint.began_by is not None:
         began = yield Entry("by_provider_id", (account.scope, hint.began_by))
     identity = f"{kind}:{hint.identity or hashlib.sha256(body).hexdigest()}"
+    happened = Event(id=f"{account.name}:{identity}", kind=_SUBJECTS[kind], gateway=account.name,
+                     order_id=began.order_id if began else None, payment=None, is_news=True,
+                     subject=Subject(kind=kind, provider_id=hint.provider_id, event=hint.event),
+                     verified_by="signature" if signed else "lookup")
     fact = Row(gateway=account.scope, kind=Kind.EVENT, id=identity, order_id=began.order_id if began else "", digest="",
-               state=State.ANSWERED, opened_at=account.now(), provider_id=hint.provider_id)
+               state=State.ANSWERED, opened_at=account.now(), provider_id=hint.provider_id, result=dump(happened))
     _, is_new = (yield from open_rows([fact], f"webhook: {hint.event or hint.claim or kind}"[:200]))[0]
-    return Event(id=f"{account.name}:{identity}", kind=_SUBJECTS[kind], gateway=account.name,
-                 order_id=began.order_id if began else None, payment=None, is_news=is_new,
-                 subject=Subject(kind=kind, provider_id=hint.provider_id, event=hint.event),
-                 verified_by="signature" if signed else "lookup")
+    return evolve(happened, is_news=is_new)
 
 
 def _scheduled(account: Account, row: Row, payment: Payment, talk: Talk) -> Steps[Event]:
@@ -251,6 +287,8 @@ def _refunded_elsewhere(row: Row, payment: Payment) -> Steps[Row]:
 
 def event(account: Account, row: Row, payment: Payment, *, is_news: bool) -> Event:
     """The neutral event of a verified payment."""
+    if row.kind is Kind.RENEWAL:
+        return renewal_event(account, payment, is_news=is_news)
     kind = EventKind.UNMATCHED if row.kind is Kind.STRAY else _KINDS[payment.status]
     if row.kind is Kind.REGISTER and payment.status is PaymentStatus.PAID:
         kind = EventKind.KEY_REGISTERED
@@ -260,4 +298,5 @@ def event(account: Account, row: Row, payment: Payment, *, is_news: bool) -> Eve
 
 def _event_id(account: Account, payment: Payment) -> str:
     """The same for every delivery of the same fact: (gateway, payment, status, what was given back)."""
-    return f"{account.name}:{payment.provider_id}:{payment.status.value}:{payment.cancelled.amount}"
+    theirs = payment.provider_id or f"order {payment.order_id}"  # A PG that declines may keep no record of it.
+    return f"{account.name}:{theirs}:{payment.status.value}:{payment.cancelled.amount}"

@@ -1,0 +1,158 @@
+"""What happened, told to the merchant's handlers: written down first, told at least once, and marked as told.
+
+These rows stand in the ledger beside the others, under a name of their own, so that nobody takes them for payments. A
+row's `check_at` is when it is to be told next; None once it was.
+"""
+
+from __future__ import annotations
+
+from ..codec import dump, load
+from ..ledger.row import Book, Kind, Row, State
+from ..ledger.rules import next_check
+from ..model import (
+    Cancellation,
+    Event,
+    Hint,
+    Payment,
+    PaymentStatus,
+    ScheduledCharge,
+    ScheduleStatus,
+)
+from .account import Account
+from .outcome import refusal_from
+from .receive import event, renewal_event
+from .settle import payment_of
+from .steps import Entry, Steps, change, get_row, open_rows
+
+LEASE_S = 300.0
+"""How long a handler may take before the event is told again."""
+_PATIENCE_S = 120.0
+_FOR_EVER = 1e12
+
+
+def place(account: Account) -> str:
+    """Under what the ledger keeps an account's events."""
+    return f"{account.scope}/events"
+
+
+def knows(account: Account, hint: Hint) -> Steps[bool]:
+    """Whether a hint names an order or a payment that the ledger knows. It proves nothing: it is for taking turns."""
+    if hint.order_id is not None and (yield from get_row(account.scope, Book.PAYMENT, hint.order_id)) is not None:
+        return True
+    if hint.provider_id is None:
+        return False
+    row: Row | None = yield Entry("by_provider_id", (account.scope, hint.provider_id))
+    return row is not None
+
+
+def claim(account: Account, happened: Event) -> Steps[Row | None]:
+    """Write an event down and take it, to be told now; None where it was told, or is being told elsewhere."""
+    now = account.now()
+    fresh = Row(gateway=place(account), kind=Kind.EVENT, id=happened.id, order_id=happened.order_id or "", digest="",
+                state=State.ANSWERED, opened_at=now, check_at=now, result=dump(happened))
+    (row, _), = yield from open_rows([fresh], happened.kind.value)
+    return (yield from take(account, row))
+
+
+def take(account: Account, row: Row) -> Steps[Row | None]:
+    """Take an event that was written down; None where it was told, or is being told elsewhere."""
+    now = account.now()
+    if row.check_at is None or (row.lease_until is not None and now < row.lease_until):
+        return None
+    return (yield from change(row, "handed over", state=row.state, lease_until=now + LEASE_S, check_at=now + LEASE_S))
+
+
+def told(row: Row) -> Steps[None]:
+    """Every handler is through with it."""
+    yield from change(row, "told", state=row.state, lease_until=None, check_at=None, checks=0, attention=None)
+
+
+def not_told(account: Account, row: Row, why: str) -> Steps[None]:
+    """A handler failed: again after 5 s, 30 s, 2 min, 10 min, 1 h, then every day; after a week a person is told."""
+    now = account.now()
+    again = next_check(row.checks, now, _PATIENCE_S)
+    yield from change(row, f"its handler failed: {why}", state=row.state, lease_until=None, checks=row.checks + 1,
+                      check_at=now + 86_400.0 if again is None else again,
+                      attention=row.attention if again is not None else "its handler has failed for a week")
+
+
+def untold(account: Account, limit: int) -> Steps[list[Row]]:
+    """Events that are due to be told, the longest waiting first."""
+    rows: list[Row] = yield Entry("due", (place(account), account.now(), limit))
+    return rows
+
+
+def waiting(account: Account, limit: int) -> Steps[list[Row]]:
+    """Events that were not told yet, due or not."""
+    rows: list[Row] = yield Entry("due", (place(account), _FOR_EVER, limit))
+    return rows
+
+
+def written(account: Account, id: str) -> Steps[Row | None]:
+    """An event that was written down."""
+    return (yield from get_row(place(account), Book.EVENT, id))
+
+
+def event_of(row: Row) -> Event:
+    """The event that a row holds."""
+    assert row.result is not None
+    return load(row.result, Event)
+
+
+def of_order(account: Account, order_id: str) -> Steps[Event | None]:
+    """What the ledger says became of an order by now."""
+    row = yield from get_row(account.scope, Book.PAYMENT, order_id)
+    return None if row is None else fact(account, row)
+
+
+def fact(account: Account, row: Row) -> Event | None:
+    """What a row says happened; None where nothing has yet. The same fact has the same id, whoever found it out."""
+    match row.kind:
+        case Kind.EVENT:
+            return None if row.result is None else event_of(row)
+        case Kind.CANCEL:
+            if row.state is not State.ANSWERED or row.result is None:
+                return None
+            return event(account, row, load(row.result, Cancellation).payment, is_news=True)
+        case Kind.SCHEDULE:
+            payment = _executed(row)
+        case Kind.RENEWAL:
+            payment = payment_of(row)
+            return None if payment is None else renewal_event(account, payment, is_news=True)
+        case _:
+            payment = _ended(row)
+    return None if payment is None else event(account, row, payment, is_news=True)
+
+
+def _ended(row: Row) -> Payment | None:
+    held = payment_of(row)
+    match row.state:
+        case State.ANSWERED:
+            return held
+        case State.REFUSED:
+            return held or _refused(row)
+        case State.SENT | State.UNKNOWN if held is not None and held.status is PaymentStatus.PENDING:
+            return held
+    return None
+
+
+def _refused(row: Row) -> Payment | None:
+    """A payment that a PG declined without keeping a record that can be asked for."""
+    if row.money is None:
+        return None
+    said = refusal_from(row)
+    return Payment(order_id=row.order_id, provider_id=row.provider_id, status=PaymentStatus.FAILED, money=row.money,
+                   reason=getattr(said, "reason", None), code=said.code, message=said.message)
+
+
+def _executed(row: Row) -> Payment | None:
+    """The payment of a dated charge that the PG has carried out."""
+    if row.state is not State.ANSWERED or row.result is None:
+        return None
+    held = load(row.result, ScheduledCharge)
+    if held.status is not ScheduleStatus.EXECUTED or held.payment_status is None:
+        return None
+    if held.payment_status not in (PaymentStatus.PAID, PaymentStatus.FAILED):
+        return None
+    return Payment(order_id=row.order_id, provider_id=held.provider_id, status=held.payment_status, money=held.money,
+                   code=held.code, message=held.message)

@@ -1,0 +1,78 @@
+"""How many look-ups the webhooks of one gateway may cause: anybody can post one, and each unsigned one asks the PG.
+
+Kept in memory and of bounded size; time is passed in.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from attrs import define, field
+
+from ..clock import Clock
+
+FORGET_S = 30.0
+"""How long the PG is not asked again about what it knew nothing of."""
+REMEMBERED = 10_000
+
+
+@define
+class Bucket:
+    """At most `rate` a second on average, and `rate` (at least one) at once."""
+
+    rate: float
+    _left: float = field(init=False, default=0.0)
+    _at: float | None = field(init=False, default=None)
+
+    def take(self, now: float) -> bool:
+        """Take one, if there is one."""
+        most = max(1.0, self.rate)
+        self._left = most if self._at is None else min(most, self._left + (now - self._at) * self.rate)
+        self._at = now
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
+class Lookups:
+    """Lets look-ups through: `per_s` a second, one at a time for each transaction, none about what was just refused.
+
+    What names an order or a payment of the ledger has a bucket of its own, so that a flood of invented ones does not
+    keep true ones waiting.
+    """
+
+    def __init__(self, clock: Clock, per_s: float) -> None:
+        self._clock = clock
+        self._buckets = {True: Bucket(per_s), False: Bucket(per_s)}
+        self._asking: set[str] = set()
+        self._refused: OrderedDict[str, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def is_refused(self, claim: str) -> bool:
+        """Whether the PG said only just now that it has no record of `claim`."""
+        with self._lock:
+            until = self._refused.get(claim)
+            return until is not None and self._clock.monotonic() < until
+
+    def refuse(self, claim: str) -> None:
+        """The PG has no record of `claim`; the oldest of too many is forgotten first."""
+        with self._lock:
+            self._refused.pop(claim, None)
+            self._refused[claim] = self._clock.monotonic() + FORGET_S
+            if len(self._refused) > REMEMBERED:
+                self._refused.popitem(last=False)
+
+    def begin(self, subject: str, *, known: bool) -> bool:
+        """Whether `subject` may be looked up now; if so, call `end` afterwards."""
+        with self._lock:
+            if subject in self._asking or not self._buckets[known].take(self._clock.monotonic()):
+                return False
+            self._asking.add(subject)
+            return True
+
+    def end(self, subject: str) -> None:
+        """The look-up is over."""
+        with self._lock:
+            self._asking.discard(subject)
