@@ -29,6 +29,9 @@ class Provider:
     rest: tokens, deadlines, what to retry, the ledger, the comparison with what was asked, the confirming look-up.
     """
 
+    return_keys: tuple[str, ...] = ()
+    """The names that `read_return` reads. A page brings back nothing else; all it was given where there is none."""
+
     def token(self) -> Flow[Token]:
         """Fetch an access token. Called by the core, one at a time, when a request with `auth=True` needs one."""
         raise Unsupported("this provider has no token; nothing was sent")

@@ -18,6 +18,7 @@ from .records import IMP_UID
 
 _LIMITS = {"merchant_uid": 40, "imp_uid": 40, "status": 40, "cancellation_id": 100, "error_code": 100,
            "error_msg": 1000, "imp_success": 5, "success": 5}
+RETURN_KEYS = tuple(name for name in _LIMITS if name != "cancellation_id")
 _MISSING = ("", "null", "undefined")
 """How a page writes an imp_uid it was not given (assumed: what JavaScript makes of it)."""
 
@@ -30,7 +31,7 @@ def read_return(query: Mapping[str, str]) -> Hint:
 
     Raises: Forged.
     """
-    given = {name: _clean(query, name) for name in _LIMITS}
+    given = {name: _clean(query, name) for name in RETURN_KEYS}
     if given["merchant_uid"] is None and given["imp_uid"] is None:
         raise Forged("a return that names neither imp_uid nor merchant_uid; nothing was changed")
     return Hint(order_id=given["merchant_uid"], provider_id=given["imp_uid"], code=given["error_code"],

@@ -34,6 +34,8 @@ PIECE = timedelta(days=88)
 class NaverPay(Provider):
     """One NaverPay channel of one PortOne account."""
 
+    return_keys = hints.RETURN_KEYS
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._headers = {} if settings.tier is None else {"Tier": settings.tier}

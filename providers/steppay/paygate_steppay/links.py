@@ -19,7 +19,9 @@ MARK = "paygate_outcome"
 _OUTCOMES = {"successUrl": "success", "errorUrl": "error", "cancelUrl": "cancel"}
 RESERVED = ("order_id", "order_code", "status", MARK)
 _LIMITS = {"order_id": 20, "order_code": 100, "status": 40, MARK: 10}
+RETURN_KEYS = tuple(_LIMITS)
 _CHAIN_LIMITS = {"event": 10, "idKey": 100, "errorCode": 100, "errorMessage": 1000}
+CHAIN_KEYS = tuple(_CHAIN_LIMITS)
 
 
 def redirect(origin: str, code: str, return_url: str) -> Redirect:

@@ -45,6 +45,8 @@ from .settings import ManagedSettings
 class Managed(Provider):
     """One StepPay account with one product to sell under."""
 
+    return_keys = links.RETURN_KEYS
+
     def __init__(self, settings: ManagedSettings) -> None:
         self._settings = settings
         self._asking = Asking(settings.secret_token)

@@ -38,6 +38,8 @@ _T = TypeVar("_T")
 
 class Unmanaged(Provider):
     """One StepPay account with one PG behind it."""
+    return_keys = links.CHAIN_KEYS
+
 
     def __init__(self, settings: UnmanagedSettings) -> None:
         self._settings = settings

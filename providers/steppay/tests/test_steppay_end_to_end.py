@@ -385,7 +385,7 @@ def test_a_renewal_by_the_pg_is_an_event_of_its_subscription_told_once() -> None
     shop.subscribe()
     heard = shop.listen(31 * 86_400)
     payments = [e for e in heard if e.payment is not None]
-    assert {(e.kind, e.order_id) for e in payments} == {(EventKind.PAYMENT_PAID, "sub-1")}
+    assert {(e.kind, e.order_id) for e in payments} == {(EventKind.SUBSCRIPTION_RENEWED, "sub-1")}
     assert [e.is_news for e in payments].count(True) == 1
     assert all(e.payment is not None and e.payment.renews is not None for e in payments)
     told = [e for e in heard if e.payment is None]
@@ -399,7 +399,7 @@ def test_dunning_is_told_as_it_goes_until_the_subscription_is_over() -> None:
     shop.subscribe()
     shop.control["renewals"](outcome="failed", times=6)
     failed = shop.listen(32 * 86_400)
-    assert EventKind.PAYMENT_FAILED in {e.kind for e in failed}
+    assert EventKind.RENEWAL_FAILED in {e.kind for e in failed}
     assert shop.gate.subscription("sub-1").status is SubscriptionStatus.PAST_DUE
     shop.listen(30 * 86_400)
     assert shop.gate.subscription("sub-1").status is SubscriptionStatus.ENDED
