@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paygate.capability import Absence, CancelGuard, Capability, Profile, assumed, documented, observed
+from paygate.capability import Absence, CancelGuard, Capability, Profile, assumed, documented
 
 _SHARED = {Capability.PAY, Capability.REGISTER, Capability.CANCEL, Capability.CANCEL_PARTLY, Capability.LOOKUP,
            Capability.RECEIVE}
@@ -13,10 +13,9 @@ MANAGED_CAPABILITIES = frozenset(_SHARED | {
 UNMANAGED_CAPABILITIES = frozenset(_SHARED | {Capability.CHARGE})
 
 _ORDER_ID = assumed(r"[A-Za-z0-9_-]{1,40}", "paygate's own ids; StepPay publishes neither alphabet nor length")
-_CURRENCIES = assumed(("KRW",), "payment SDK guide: currency 'KRW', fixed; other currencies are not described")
+_CURRENCIES = assumed(("KRW",), "every sample is in KRW (payment SDK guide, V1 specification); no other is described")
 _MINIMUM = assumed(None, "no minimum is published; the PGs behind StepPay have their own")
-_SIGNATURE = documented("V2: HMAC-SHA256 of timestamp and body, checked, at most 300 s old; V1: none, looked up",
-                        "webhook guide; the 300 s are ours")
+_SIGNATURE = documented("V2: HMAC-SHA256 of its timestamp and raw body, any of several keys; V1: none", "webhook guide")
 _SETTLE = assumed(120.0, "no processing time is published; StepPay's own plugin waits 60 s")
 
 MANAGED_PROFILE = Profile(
@@ -26,10 +25,11 @@ MANAGED_PROFILE = Profile(
     refuses_concurrent_order_id=documented(False, "V1 specification, POST /api/v1/orders: it takes no merchant's id"),
     absence=documented(Absence.NOTHING, "V1 specification: orders cannot be searched by a merchant's id"),
     schedule_run_by=documented("pg", "subscription guide: the PG renews; a dated charge of any amount does not exist"),
-    register_takes_money=documented(False, "V1 specification, POST /api/v1/customers/{id}/payment-method"),
+    register_takes_money=assumed(False, "V1 specification, POST /api/v1/customers/{id}/payment-method: an order that "
+                                        "states no amount; that it costs nothing is not written"),
     cancel_guard=assumed(CancelGuard.COMPARE, "V1 specification, PATCH /api/v1/orders/{id}/cancel: no guard"),
     hooks_never_sent=documented(("V1: first orders, one-off orders, failed renewals, 0 won",
-                                 "V2: a closed payment page"), "webhook guide"),
+                                 "V2: what its list of events lacks, such as a closed payment page"), "webhook guide"),
     hook_signature=_SIGNATURE, settle_s=_SETTLE,
 )
 
@@ -42,7 +42,7 @@ UNMANAGED_PROFILE = Profile(
     schedule_run_by=documented("paygate", "unmanaged payment guide: the merchant needs a scheduler of its own"),
     register_takes_money=documented(True, "unmanaged payment guide: a *_BILL payment issues the key"),
     cancel_guard=assumed(CancelGuard.COMPARE, "payment specification, CancelRequestDTO: no guard is described"),
-    hooks_never_sent=observed(("a lost window that the payer never paid in", "deletion of a key"),
-                              "webhook guide: neither event is listed"),
+    hooks_never_sent=assumed(("a window that the payer leaves without closing it", "V2: a closed window"),
+                             "webhook guides: no such event is listed"),
     hook_signature=_SIGNATURE, settle_s=_SETTLE,
 )
