@@ -40,7 +40,7 @@ class Talk:
         try:
             value = yield from self._drive(flow)
         except PaygateError as error:
-            error.message = self._shown(error.message)
+            error.message, error.code = self._shown(error.message), self._shown(error.code)
             raise
         shown: T = self._shown(value)
         return shown
@@ -55,8 +55,8 @@ class Talk:
             return value
         if isinstance(value, str):
             return without(value, self._hide)
-        if isinstance(value, (Payment, ScheduledCharge)) and value.message is not None:
-            return evolve(value, message=without(value.message, self._hide))
+        if isinstance(value, (Payment, ScheduledCharge)) and (value.message is not None or value.code is not None):
+            return evolve(value, message=without(value.message, self._hide), code=without(value.code, self._hide))
         return value
 
     def _drive(self, flow: Flow[T]) -> Steps[T]:
