@@ -119,8 +119,10 @@ def fact(account: Account, row: Row) -> Event | None:
         case Kind.RENEWAL:
             payment = payment_of(row)
             return None if payment is None else renewal_event(account, payment, is_news=True)
-        case _:
+        case Kind.PAY | Kind.REGISTER | Kind.CHARGE | Kind.SUBSCRIBE | Kind.STRAY:
             payment = _ended(row)
+        case _:
+            payment = None
     return None if payment is None else event(account, row, payment, is_news=True)
 
 
