@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from .money import Money
     from .plugins import hookimpl
     from .procedures.reconcile import Report
+    from .procedures.trace import Trace
     from .provider import Provider, ProviderSpec
     from .secret import Secret
     from .subscriptions import (
@@ -117,6 +118,7 @@ _HOME = {
     "money": "Money",
     "plugins": "hookimpl",
     "procedures.reconcile": "Report",
+    "procedures.trace": "Trace",
     "provider": "Provider ProviderSpec",
     "secret": "Secret",
     "subscriptions": "ChangeInterval ChangeMethod ChangeMoney Interval MoveNext Renew Subscribe SubscribeKey "
@@ -137,8 +139,9 @@ __all__ = [
     "Provider", "ProviderSpec", "RateLimited", "Redirect", "Refused", "Register", "Renew", "Report", "Request",
     "Response", "Retries", "Row", "Schedule", "ScheduleStatus", "ScheduledCharge", "SchedulesOf", "Secret",
     "SetupError", "State", "Subject", "Subscribe", "SubscribeKey", "Subscription", "SubscriptionStatus", "SystemClock",
-    "Terms", "Token", "Unauthorized", "Unit", "UnknownProvider", "Unschedule", "Unsubscribe", "Unsupported", "assumed",
-    "connect", "connect_async", "documented", "from_environment", "hookimpl", "new_order_id", "observed", "path",
+    "Terms", "Token", "Trace", "Unauthorized", "Unit", "UnknownProvider", "Unschedule", "Unsubscribe", "Unsupported",
+    "assumed", "connect", "connect_async", "documented", "from_environment", "hookimpl", "new_order_id", "observed",
+    "path",
 ]
 
 

@@ -44,7 +44,8 @@ def check_times(**seconds: float) -> None:
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The arguments of `connect` from PAYGATE_PROVIDER, PAYGATE_SETTINGS (JSON), PAYGATE_LEDGER and PAYGATE_BASE_URL.
+    """The arguments of `connect` from PAYGATE_PROVIDER, PAYGATE_SETTINGS (JSON), PAYGATE_LEDGER, and where they are set
+    PAYGATE_BASE_URL and PAYGATE_NAME.
 
     `connect(**from_environment(os.environ))`: switching the PG is then configuration, not code.
 
@@ -61,6 +62,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         raise BadSettings("PAYGATE_SETTINGS is not a JSON object")
     arguments: dict[str, Any] = {"provider": environ["PAYGATE_PROVIDER"], "settings": settings,
                                  "ledger": environ["PAYGATE_LEDGER"]}
-    if environ.get("PAYGATE_BASE_URL"):
-        arguments["base_url"] = environ["PAYGATE_BASE_URL"]
+    for name, variable in (("base_url", "PAYGATE_BASE_URL"), ("name", "PAYGATE_NAME")):
+        if environ.get(variable):
+            arguments[name] = environ[variable]
     return arguments

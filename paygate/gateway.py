@@ -22,10 +22,12 @@ from .procedures import receive as _receive
 from .procedures import reconcile as _reconcile
 from .procedures import schedule as _schedule
 from .procedures import subscribe as _subscribe
+from .procedures import trace as _trace
 from .procedures.account import Account
 from .procedures.decide import Resolution
 from .procedures.reconcile import Report
 from .procedures.steps import Steps, listed
+from .procedures.trace import Trace
 from .subscriptions import ChangeInterval, ChangeMethod, MoveNext, Renew, Subscribe, Subscription, Unsubscribe
 
 T = TypeVar("T")
@@ -235,6 +237,10 @@ class Gateway(Base):
     def trail(self, id: str) -> list[Line]:
         """Everything the ledger wrote about an order_id or cancel_id, oldest first."""
         return self._run(listed("trail", self._account.scope, id))
+
+    def trace(self, order_id: str) -> Trace:
+        """Everything the ledger knows of an order: its payment, its refunds and each line about them; asks nobody."""
+        return self._run(_trace.trace(self._account, order_id))
 
     def resolve(self, id: str, as_: Resolution, *, by: str, why: str) -> Row:
         """Decide, as a person, what became of the unknown order or refund `id`."""

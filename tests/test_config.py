@@ -85,9 +85,9 @@ def test_a_gateway_is_named_after_its_provider_unless_it_is_given_a_name() -> No
 def test_the_environment_gives_the_arguments_of_connect(tmp_path: Path) -> None:
     arguments = from_environment({"PAYGATE_PROVIDER": "fakepg", "PAYGATE_SETTINGS": json.dumps(SETTINGS),
                                   "PAYGATE_LEDGER": str(tmp_path / "l.db"),
-                                  "PAYGATE_BASE_URL": "https://fakepg.example"})
+                                  "PAYGATE_BASE_URL": "https://fakepg.example", "PAYGATE_NAME": "books"})
     assert arguments == {"provider": "fakepg", "settings": SETTINGS, "ledger": str(tmp_path / "l.db"),
-                         "base_url": "https://fakepg.example"}
+                         "base_url": "https://fakepg.example", "name": "books"}
     connect(**{**arguments, "provider": FAKEPG}).close()
 
 

@@ -8,6 +8,12 @@ from collections.abc import Sequence
 COMMANDS = {
     "providers": ("paygate.cli.providers:command", "List installed providers and what each can do."),
     "demo": ("paygate.cli.demo:command", "Walk through the whole interface against a sandbox on this machine."),
+    "pending": ("paygate.cli.pending:pending", "List what is not settled yet, and what of it needs a person."),
+    "attention": ("paygate.cli.pending:attention", "List what a person should look at."),
+    "reconcile": ("paygate.cli.reconcile:command", "Ask the PG about whatever is due; for cron."),
+    "trace": ("paygate.cli.trace:command", "Tell everything the ledger knows of one order."),
+    "resolve": ("paygate.cli.resolve:resolve", "Say, as a person, what became of an order nobody can look up."),
+    "acknowledge": ("paygate.cli.resolve:acknowledge", "Put an attention aside, as a person."),
     "sandbox": ("paygate.cli.sandbox:command", "Serve emulated payment gateways on this machine. No real money."),
 }
 """Each command's "module:command" and its line in `paygate --help`; the module is imported when the command runs."""

@@ -1,0 +1,121 @@
+"""What the commands about the ledger share: the gateway they open, how a row is shown, and the exit codes for cron.
+
+0 nothing is open · 1 something is open and is looked at again by itself · 2 the command could not run · 3 something
+needs a person.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, tzinfo
+from typing import Any, TypeVar
+
+import click
+
+from ..assemble import connect
+from ..config import from_environment
+from ..errors import BadSettings
+from ..gateway import Gateway
+from ..ledger.row import LedgerError, Row
+from ..ledger.rules import UNRESOLVED
+from ..plugins import printable
+
+OPEN, NEEDS_A_PERSON = 1, 3
+MOST_ROWS = 10_000
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+def ledger_options(command: T) -> T:
+    """The options that every command about the ledger has."""
+    for option in (
+            click.option("--json", "as_json", is_flag=True, help="The same as JSON."),
+            click.option("--name", metavar="NAME", help="The gateway's name, where the program gives it one."),
+            click.option("--ledger", metavar="PATH", help="The ledger; else PAYGATE_LEDGER.")):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def opened(ledger: str | None, name: str | None) -> Iterator[Gateway]:
+    """The gateway of the environment (PAYGATE_PROVIDER, PAYGATE_SETTINGS, …), on a ledger that is there already.
+
+    Raises: BadSettings.
+    """
+    stated = {"PAYGATE_LEDGER": ledger, "PAYGATE_NAME": name}
+    arguments = from_environment({**os.environ, **{variable: said for variable, said in stated.items() if said}})
+    where = str(arguments["ledger"])
+    if "://" not in where and not os.path.isfile(where):
+        # Opened, it would be made: and an empty ledger says that nothing is open.
+        raise BadSettings(f"there is no ledger at {where}")
+    try:
+        with connect(**arguments) as gate:
+            yield gate
+    except LedgerError as error:
+        raise BadSettings(f"the ledger cannot be used: {error}") from None
+
+
+def code(rows: Iterable[Row]) -> int:
+    """The exit code that `rows` stand for."""
+    rows = list(rows)
+    if any(row.attention is not None for row in rows):
+        return NEEDS_A_PERSON
+    return OPEN if any(row.state in UNRESOLVED for row in rows) else 0
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """A row as JSON."""
+    return {"kind": row.kind.value, "id": row.id, "order_id": row.order_id, "state": row.state.value,
+            "amount": None if row.money is None else row.money.amount,
+            "currency": None if row.money is None else row.money.currency,
+            "provider_id": row.provider_id, "opened_at": iso(row.opened_at), "checks": row.checks,
+            "next_look_at": iso(row.check_at), "is_open": row.state in UNRESOLVED, "attention": row.attention}
+
+
+def iso(seconds: float | None) -> str | None:
+    """An instant of the ledger in UTC, to the millisecond."""
+    return None if seconds is None else _at(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def short(seconds: float | None, zone: tzinfo | None = UTC) -> str:
+    """An instant of the ledger as a person reads it."""
+    if seconds is None:
+        return "–"
+    at = _at(seconds, zone)
+    return f"{at:%Y-%m-%d %H:%M:%S}{'Z' if zone is UTC else ''}"
+
+
+def _at(seconds: float, zone: tzinfo | None) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).astimezone(zone)
+
+
+def show_json(value: dict[str, Any]) -> None:
+    """Print `value`; what would not print in a terminal stands as an escape, as JSON does anyway."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def show_rows(rows: Sequence[Row]) -> None:
+    """Print rows as a table."""
+    from .providers import print_table
+
+    print_table([["kind", "id", "order", "amount", "state", "since", "next look", "needs a person"], *(
+        [row.kind.value, row.id, row.order_id, "–" if row.money is None else str(row.money), row.state.value,
+         short(row.opened_at), short(row.check_at), row.attention or "–"] for row in rows)])
+
+
+_PERSONAL = (
+    (re.compile(r"[^\s@]+@[^\s@]+"), "…@…"),
+    (re.compile(r"\d(?:[ -]?\d){6,}"), "…"),
+)
+_PG_SAYS = "the PG said "
+
+
+def redacted(note: str) -> str:
+    """A line of the trail as it may be shown. What the PG said may name a payer: addresses and numbers are left out."""
+    ours, said, theirs = note.partition(_PG_SAYS)
+    for pattern, instead in _PERSONAL:
+        theirs = pattern.sub(instead, theirs)
+    return printable(ours + said + theirs)
