@@ -85,8 +85,10 @@ def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False,
     try:
         moved = yield from change(row, note, lease_until=None, **changes)
     except Taken:
-        moved = yield from change(row, "the PG's payment id belongs to another order", attention=(
-            "the PG's payment belongs to another order already"), **_doubt(account, row, now))
+        in_doubt = row.state in (State.SENT, State.UNKNOWN)
+        kept = _doubt(account, row, now) if in_doubt else {"state": row.state, **watch(row, account, now)}
+        moved = yield from change(row, "the PG's payment id belongs to another order", **{
+            **kept, "attention": "the PG's payment belongs to another order already"})
     return moved if moved is not None else (yield from reread(row))
 
 

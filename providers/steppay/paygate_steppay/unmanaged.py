@@ -95,7 +95,7 @@ class Unmanaged(Provider):
         Source: unmanaged payment guide, POST /api/payment/billing (documented); answer: assumed.
         """
         reply = yield self._asking.send("POST", path("/api/payment/billing"), self._billing(command))
-        key, said = understood(_charged, accepted(reply, command.order_id), order_id=command.order_id)
+        key, said = understood(_charged, accepted(reply, command.order_id), command.order_id, order_id=command.order_id)
         if key is None or key == command.billing_key.reveal():
             raise OutcomeUnknown("the PG did not say which payment it made; wait for its webhook, never send it again",
                                  order_id=command.order_id, code=said.code, pg_message=said.says)
@@ -211,11 +211,17 @@ def _payer(payer: Customer) -> dict[str, Secret]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _charged(content: Any) -> tuple[str | None, answers.Fault]:
-    """The new idKey in an answer to a charge: in `response`, else beside it (both assumed)."""
+def _charged(content: Any, order_id: str) -> tuple[str | None, answers.Fault]:
+    """The new idKey in an answer to a charge: in `response`, else beside it (both assumed).
+
+    Raises: Unreadable where the answer names another order, whose payment would be taken for this one.
+    """
     body = fields.record(content)
     inner = body.get("response")
     response: fields.Record = inner if isinstance(inner, dict) else {}
+    named = response.get("partnerOrderId", body.get("partnerOrderId"))
+    if named is not None and str(named) != order_id:
+        raise Unreadable("it is the answer to another order")
     key = response.get("idKey") or body.get("idKey")
     says = words.verbatim(response.get("errorMessage")) or words.verbatim(body.get("message"))
     said = answers.Fault(code=words.verbatim(response.get("errorCode")), says=says or None)
