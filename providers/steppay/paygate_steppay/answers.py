@@ -64,8 +64,8 @@ def is_unprocessed(response: Response) -> bool:
 def accepted(response: Response, order_id: str | None = None) -> Any:
     """The content of an answer to a command.
 
-    Raises: Unauthorized (401, 403), NotFound (404) or Refused (400), each only with the PG's own error body;
-    RateLimited (429); OutcomeUnknown for anything else.
+    Raises: Unauthorized (401, 403), RateLimited (429), NotFound (404) or Refused (400), each only with the PG's own
+    error body; OutcomeUnknown for anything else.
     """
     if 200 <= response.status < 300:
         return understood(content, response, order_id=order_id)
@@ -75,24 +75,26 @@ def accepted(response: Response, order_id: str | None = None) -> Any:
 def known(response: Response, order_id: str | None = None) -> Any | None:
     """The content of an answer to a look-up; None where the PG says that it knows nothing under that id.
 
-    Raises: as `accepted`, but for 404.
+    Raises: as `accepted`, but for 404; RateLimited whoever asks for patience, since nothing was at stake.
     """
     if response.status == 404 and fault(response) is not None:
         return None
-    return accepted(response, order_id)
+    if response.status == 429:
+        raise limited(response, order_id)
+    found = accepted(response, order_id)
+    if found is None:
+        raise unclear("a record is missing", order_id)
+    return found
 
 
 def refusal(response: Response, order_id: str | None) -> Refused | OutcomeUnknown:
     """The error for an answer that is not 2xx."""
     said = fault(response)
     status = response.status
-    if status == 429:
-        after = response.headers.get("retry-after", "").strip()
-        return RateLimited("the PG, or what stands before it, asks for fewer requests; wait, then try again",
-                           order_id=order_id, code=said.code if said else None, pg_message=said.says if said else None,
-                           retry_after_s=float(after) if re.fullmatch(r"[0-9]{1,6}", after) else None)
     if said is None:
         return unclear(f"HTTP {status}", order_id)
+    if status == 429:
+        return limited(response, order_id)
     if status in (401, 403):
         return Unauthorized("the PG does not accept the token; nothing was done; check the settings", order_id=order_id,
                             code=said.code, pg_message=said.says)
@@ -101,6 +103,14 @@ def refusal(response: Response, order_id: str | None) -> Refused | OutcomeUnknow
     kind = NotFound if status == 404 else Refused
     return kind("the PG answered no; its own words are in .code and .message", order_id=order_id, code=said.code,
                 pg_message=said.says)
+
+
+def limited(response: Response, order_id: str | None) -> RateLimited:
+    """The error for an answer that asks for fewer requests."""
+    said, after = fault(response), response.headers.get("retry-after", "").strip()
+    return RateLimited("the PG asks for fewer requests; nothing was done; wait, then try again", order_id=order_id,
+                       code=said.code if said else None, pg_message=said.says if said else None,
+                       retry_after_s=float(after) if re.fullmatch(r"[0-9]{1,6}", after) else None)
 
 
 def unclear(why: str, order_id: str | None, said: Fault | None = None) -> OutcomeUnknown:
