@@ -153,4 +153,5 @@ def test_a_digest_gives_nothing_away() -> None:
 
 def test_refunds_and_strays_have_books_of_their_own() -> None:
     assert {kind: kind.book for kind in Kind if kind.book is not Book.PAYMENT} == {
-        Kind.CANCEL: Book.CANCEL, Kind.STRAY: Book.STRAY, Kind.RENEWAL: Book.STRAY, Kind.EVENT: Book.EVENT}
+        Kind.CANCEL: Book.CANCEL, Kind.STRAY: Book.STRAY, Kind.RENEWAL: Book.STRAY, Kind.EVENT: Book.EVENT,
+        Kind.WINDOW: Book.EVENT}

@@ -41,6 +41,8 @@ class Kind(StrEnum):
     PAY = "pay"
     REGISTER = "register"
     CHARGE = "charge"
+    RENEW = "renew"
+    """A subscription's next period, charged because we asked for it."""
     SCHEDULE = "schedule"
     CANCEL = "cancel"
     SUBSCRIBE = "subscribe"
@@ -93,7 +95,7 @@ class Row:
     before: int | None = None
     """For a refund: minor units given back before it."""
     key_digest: str | None = None
-    """Which billing key, without saying it."""
+    """Which billing key, without saying it; for a renewal, which subscription."""
     payer_digest: str | None = None
     """Which payer the PG was told, without saying it; None where it was told none."""
     result: str | None = None

@@ -100,6 +100,11 @@ def key_digest(key: Secret) -> str:
     return hashlib.sha256(b"key:" + key.reveal().encode("utf-8")).hexdigest()
 
 
+def renewals_digest(began: str) -> str:
+    """A fingerprint under which the renewals of the subscription stand that the PG's order `began` began."""
+    return hashlib.sha256(b"renewals:" + began.encode("utf-8")).hexdigest()
+
+
 def payer_digest(payer: Secret) -> str:
     """A fingerprint of our name for a payer."""
     return hashlib.sha256(b"payer:" + payer.reveal().encode("utf-8")).hexdigest()

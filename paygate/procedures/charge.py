@@ -7,7 +7,7 @@ from functools import partial
 
 from ..capability import Capability
 from ..commands import Charge
-from ..errors import Declined, OutcomeUnknown, PaygateError, Refused
+from ..errors import Declined, InProgress, OutcomeUnknown, PaygateError, Refused
 from ..flow import Flow
 from ..ledger.row import Kind, LedgerError, Row, State
 from ..ledger.rules import Verdict, key_digest
@@ -45,16 +45,18 @@ def charge(account: Account, command: Charge) -> Steps[Payment]:
     return (yield from take(account, row, partial(account.provider.charge, command), hide=command.billing_key.value))
 
 
-def take(account: Account, fresh: Row, asking: Callable[[], Flow[Payment]], *,
-         hide: Secret | None = None) -> Steps[Payment]:
+def take(account: Account, fresh: Row, asking: Callable[[], Flow[Payment]], *, hide: Secret | None = None,
+         ready: Callable[[Row], Steps[None]] | None = None) -> Steps[Payment]:
     """Write `fresh` down and take money with the flow of `asking`, or tell what became of it before.
+
+    `ready` may still refuse to, once `fresh` is written down.
 
     Raises: as `charge`.
     """
     talk = Talk(account, hide=hide)
     begun = yield from begin(account, fresh)
     if begun.verdict is Verdict.SEND:
-        return (yield from account.sending([fresh.id], _send(account, asking, begun.row, talk)))
+        return (yield from account.sending([fresh.id], _send(account, asking, begun.row, talk, ready)))
     if begun.verdict is Verdict.LOOK:
         return told((yield from _looked(account, begun.row, talk)))
     return told(begun.row)
@@ -86,9 +88,12 @@ def told(row: Row, cause: PaygateError | None = None) -> Payment:
     raise unknown(row, cause)
 
 
-def _send(account: Account, asking: Callable[[], Flow[Payment]], row: Row, talk: Talk) -> Steps[Payment]:
+def _send(account: Account, asking: Callable[[], Flow[Payment]], row: Row, talk: Talk,
+          ready: Callable[[Row], Steps[None]] | None) -> Steps[Payment]:
     fault: Exception
     try:
+        if ready is not None:
+            yield from ready(row)
         payment = yield from talk.say(asking())
     except Exception as error:
         fault = error
@@ -117,7 +122,7 @@ def never_left(account: Account, row: Row, fault: Exception) -> Steps[PaygateErr
 
 def as_not_sent(row: Row, fault: Exception) -> PaygateError:
     """The error for a fault before anything was sent: what says so already, or NotSent."""
-    if isinstance(fault, PaygateError) and fault.moved is False:
+    if isinstance(fault, PaygateError) and (fault.moved is False or isinstance(fault, InProgress)):
         fault.order_id = fault.order_id or row.order_id
         return fault
     error = not_sent(row, reason(fault))
@@ -172,6 +177,8 @@ def _doubted(account: Account, row: Row, talk: Talk, fault: Exception, *, answer
             # This PG cannot be asked, and its complete answer, which names our order, says declined.
             return (yield from _declined(account, row, fault, answer, talk))
         row = yield from in_doubt(account, row, _note(cause or fault), cause)
+        if row.state in (State.ANSWERED, State.REFUSED):
+            return told(row)  # A webhook was quicker than the look-up.
         if finding is not None:
             row = yield from settle(account, row, finding, mine=True)
         row = yield from _flagged(row, attention)

@@ -12,7 +12,7 @@ from attrs import frozen
 from .. import errors
 from ..errors import Declined, NotSent, OutcomeUnknown, PaygateError, Refused, Unauthorized, without_advice
 from ..ledger.row import Kind, LedgerError, Row, State
-from ..ledger.rules import key_digest, payer_digest
+from ..ledger.rules import key_digest, payer_digest, renewals_digest
 from ..model import DeclineReason, Payment, PaymentStatus
 from ..provider import Provider
 
@@ -62,6 +62,8 @@ def contradiction(row: Row, payment: Payment, *, is_test: bool) -> str | None:
         return f"the PG took {payment.money}, not {row.money}"
     if payment.for_key and row.kind is not Kind.REGISTER:
         return "the PG's record registers a billing key and is no payment"
+    if row.kind is Kind.RENEW and (payment.renews is None or renewals_digest(payment.renews) != row.key_digest):
+        return "the PG's record is no renewal of this subscription"
     if payment.keyed is False and row.kind in (Kind.REGISTER, Kind.CHARGE):
         return "the PG's record is of a payment without a billing key"
     if payment.key is not None and row.key_digest is not None and key_digest(payment.key) != row.key_digest:
@@ -123,7 +125,8 @@ def refusal_from(row: Row) -> Refused:
 
 
 _WORDS = {Kind.PAY: "payment", Kind.REGISTER: "registration", Kind.SCHEDULE: "dated charge",
-          Kind.SUBSCRIBE: "subscription", Kind.RENEWAL: "renewal", Kind.STRAY: "payment", Kind.EVENT: "event"}
+          Kind.SUBSCRIBE: "subscription", Kind.RENEWAL: "renewal", Kind.RENEW: "renewal", Kind.STRAY: "payment",
+          Kind.EVENT: "event"}
 
 
 def named(row: Row) -> str:

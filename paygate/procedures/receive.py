@@ -18,6 +18,7 @@ from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduledCha
 from .account import Account
 from .outcome import OTHER_MODE, Seen, hidden, is_elsewhere, judge
 from .reading import look_up
+from .renewals import by_hand
 from .schedule import look_at_schedule
 from .settle import ask, payment_of, settle, whole_story
 from .steps import Entry, Steps, change, get_row, open_rows, via
@@ -101,7 +102,10 @@ def _of_payment(account: Account, hint: Hint, talk: Talk) -> Steps[Event]:
     if row is None:
         if is_elsewhere(payment, is_test=account.is_test):
             raise Forged(f"{OTHER_MODE}; nothing was changed", order_id=payment.order_id)
-        return (yield from unasked(account, payment))
+        row = yield from by_hand(account, payment, talk)
+        if row is None:
+            return (yield from unasked(account, payment))
+        payment = evolve(payment, order_id=row.order_id)
     if row.kind is Kind.SCHEDULE:
         return (yield from _scheduled(account, row, payment, talk))
     before = (row.state, payment_of(row))
@@ -204,7 +208,7 @@ def unasked(account: Account, payment: Payment) -> Steps[Event]:
         if began is not None and began.kind is Kind.SUBSCRIBE:
             return (yield from _renewal(account, evolve(payment, order_id=began.order_id)))
     is_new = True
-    if payment.status.took_money:
+    if payment.status.took_money and not payment.money.is_zero:
         row = _kept(account, Kind.STRAY, payment, "the PG has a payment that this ledger never asked for")
         _, is_new = (yield from open_rows([row], "stray payment"))[0]
     return Event(id=_event_id(account, payment), kind=EventKind.UNMATCHED, gateway=account.name,

@@ -8,13 +8,16 @@ from functools import partial
 from ..capability import Capability
 from ..errors import BadCommand, NotFound, NotSent, OutcomeUnknown
 from ..flow import Flow
-from ..ledger.row import Kind, Row, State
+from ..ledger.row import Kind, LedgerError, Row, State
+from ..ledger.rules import renewals_digest
 from ..model import Checkout, Payment, PaymentStatus
 from ..subscriptions import ChangeInterval, ChangeMethod, MoveNext, Renew, Subscribe, Subscription, Unsubscribe
 from .account import Account
 from .begin import new_row
 from .charge import take, told
 from .checkout import confirm_row, hint_of, ours, prepare
+from .outcome import not_sent
+from .renewals import alone, none_in_doubt
 from .settle import payment_of
 from .steps import Steps
 from .talk import Talk
@@ -116,13 +119,20 @@ def renew(account: Account, command: Renew) -> Steps[Payment]:
     """Charge the next period of a subscription now, at most once per `command.order_id`, ever.
 
     Raises: BadCommand (no such subscription, or it does not cost `command.money`), NotFound (it has not begun),
-    otherwise as `charge`.
+    InProgress (another renewal of it is not settled), otherwise as `charge`.
     """
     account.require(Capability.RENEW)
     account.check(command)
     began = yield from ours(account, command.subscription, Kind.SUBSCRIBE)
-    row = new_row(account, Kind.CHARGE, command.order_id, command, money=command.money)
-    return (yield from take(account, row, partial(_renewal, account, command, began)))
+    if began.provider_id is None:
+        raise NotFound(f"the subscription of order {began.order_id} has not begun", order_id=command.order_id)
+    row = new_row(account, Kind.RENEW, command.order_id, command, money=command.money,
+                  key_digest=renewals_digest(began.provider_id))
+    try:
+        yield from none_in_doubt(account, row)
+    except LedgerError as error:
+        raise not_sent(row, f"the ledger cannot be read ({error})") from None
+    return (yield from take(account, row, partial(_renewal, account, command, began), ready=partial(alone, account)))
 
 
 def _renewal(account: Account, command: Renew, began: Row) -> Flow[Payment]:

@@ -15,6 +15,7 @@ from . import fields, recurring
 from .answers import accepted, unclear, understood
 from .asking import Asking
 from .looking import Looking
+from .orders import Order
 from .recurring import Known
 
 
@@ -35,20 +36,24 @@ def renew(asking: Asking, look: Looking, command: Renew, number: str) -> Flow[Pa
     try:
         told = understood(_told, accepted(reply, order_id), held, order_id=order_id)
     except Refused as no:
-        made = yield from _renewal(look, held, None, order_id)
+        order = yield from _only_new(look, held, order_id)
+        made = None if order is None else (yield from look.payment(order, order_id))
         if made is None or made.status is not PaymentStatus.FAILED:
             raise no
         return made
+    if told is None:
+        order = yield from _only_new(look, held, order_id)
+        if order is None:
+            raise unclear("it shows no new order", order_id)
+        return (yield from look.payment(order, order_id))
     try:
-        made = yield from _renewal(look, held, told, order_id)
+        order = yield from look.order(str(told), order_id)
+        made = yield from look.payment(order, order_id)
     except PaygateError:
-        if told is None:
-            raise
-        # The new order is known by its number; its record is looked up, and judged, later.
+        # The new order is known by its number: its record is looked up, and judged, later.
         return Payment(order_id=order_id, provider_id=str(told), status=PaymentStatus.PENDING, money=command.money,
                        renews=held.began_by)
-    if made is None:
-        raise unclear("it shows no new order", order_id)
+    _check(order, held, order_id)
     return made
 
 
@@ -65,19 +70,23 @@ def _told(content: Any, before: Known) -> int | None:
     return number
 
 
-def _renewal(look: Looking, before: Known, told: int | None, order_id: str) -> Flow[Payment | None]:
+def _only_new(look: Looking, before: Known, order_id: str) -> Flow[Order | None]:
     """The one order by which the subscription was renewed since `before`; None where there is none.
 
-    Raises: OutcomeUnknown where there are several, where the answer told another, and where it renews something else.
+    Raises: OutcomeUnknown where there are several.
     """
     detail = yield from look.subscription(str(before.number), order_id)
-    after = understood(recurring.known, detail, order_id=order_id)
-    made = sorted(after.renewals - before.renewals)
+    made = sorted(understood(recurring.known, detail, order_id=order_id).renewals - before.renewals)
     if len(made) > 1:
         raise unclear("it was renewed more than once meanwhile", order_id)
     if not made:
         return None
     order = yield from look.order(made[0], order_id)
-    if order.type != "RECURRING" or order.renewed != before.number or told not in (None, order.number):
+    _check(order, before, order_id)
+    return order
+
+
+def _check(order: Order, before: Known, order_id: str) -> None:
+    """Raises: OutcomeUnknown for an order that is not a new renewal of this very subscription."""
+    if order.type != "RECURRING" or order.renewed != before.number or order.code in before.renewals:
         raise unclear("the new order is not the renewal that was asked for", order_id)
-    return (yield from look.payment(order, order_id))

@@ -333,8 +333,10 @@ RENEWED = {**DETAIL, "relatedOrders": [RENEWAL]}
 
 def test_a_renewal_is_the_order_that_was_not_there_before() -> None:
     asked, paid = run(MANAGED.renew(RENEW, SUBSCRIPTION), says(DETAIL), says({"message": "OK", "body": {"orderId": 2}}),
-                      says(RENEWED), says(RENEWAL), says(RENEWED))
-    assert asked[1] == send("POST", "/api/v1/subscriptions/{}/renew", "31001")
+                      says(RENEWAL), says(RENEWED))
+    assert asked[1:3] == [send("POST", "/api/v1/subscriptions/{}/renew", "31001"), get("/api/v1/orders/{}", "2")]
+    assert run(MANAGED.renew(RENEW, SUBSCRIPTION), says(DETAIL), says({"message": "OK", "body": None}),
+               says(RENEWED), says(RENEWAL), says(RENEWED))[1] == paid
     assert (paid.order_id, paid.provider_id, paid.renews) == ("ours-3", "order_2", "order_0")
     assert paid.status is PaymentStatus.PAID
 
