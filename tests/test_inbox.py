@@ -195,7 +195,9 @@ def test_every_order_of_deliveries_ends_in_the_same_state() -> None:
             pay(shop)
             _walk(told, walk)
             row = shop.row("o1")
-            ends.add((row.state, row.result, row.attention, row.provider_id))
+            result = json.loads(row.result)
+            del result["paid_at"]  # The instant differs: some walks work before the payer pays.
+            ends.add((row.state, json.dumps(result), row.attention, row.provider_id))
             assert told.kinds in (["payment_cancelled"], ["payment_paid", "payment_cancelled"]), walk
             assert len({e.id for e in told.events}) == len(told.events), walk
             assert shop.pg.journal.charges("o1") == 1

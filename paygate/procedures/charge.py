@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from attrs import evolve
+
 from ..capability import Capability
 from ..commands import Charge
 from ..errors import Declined, InProgress, OutcomeUnknown, PaygateError, Refused
@@ -167,7 +169,7 @@ def _doubted(account: Account, row: Row, talk: Talk, fault: Exception, *, answer
         cause = declined(answer.payment)
     try:
         try:
-            records, heard = (yield from ask(account, row, talk)), True
+            records, heard = (yield from _confirmed(account, row, talk, answer)), True
         except Exception:
             records, heard = None, False
         finding = None if records is None else judge(row, records, is_test=account.is_test)
@@ -190,6 +192,15 @@ def _doubted(account: Account, row: Row, talk: Talk, fault: Exception, *, answer
         yield from interrupted(account, row, talk)
         raise
     raise unknown(row, cause) from None
+
+
+def _confirmed(account: Account, row: Row, talk: Talk, answer: Finding | None) -> Steps[tuple[Payment, ...] | None]:
+    """Every record of the order; where the PG cannot be asked by our order, a second look at the one it named."""
+    records = yield from ask(account, row, talk)
+    named = None if answer is None or answer.payment is None else answer.payment.provider_id
+    if records is not None or named is None or not account.supports(Capability.LOOKUP):
+        return records
+    return (yield from ask(account, evolve(row, provider_id=named), talk))
 
 
 def _flagged(row: Row, attention: str | None) -> Steps[Row]:

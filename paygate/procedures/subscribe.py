@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..capability import Capability
-from ..errors import BadCommand, NotFound, NotSent, OutcomeUnknown
+from ..errors import BadCommand, NotFound, NotSent, OutcomeUnknown, Refused
 from ..flow import Flow
 from ..ledger.row import Kind, LedgerError, Row, State
 from ..ledger.rules import renewals_digest
@@ -16,7 +16,7 @@ from .account import Account
 from .begin import new_row
 from .charge import take, told
 from .checkout import confirm_row, hint_of, ours, prepare
-from .outcome import not_sent
+from .outcome import credentials, not_asked, not_sent
 from .renewals import alone, none_in_doubt
 from .settle import payment_of
 from .steps import Steps
@@ -81,7 +81,12 @@ def _changed(account: Account, order_id: str, needs: Capability, change: Change)
     account.require(needs)
     before = yield from subscription(account, order_id)
     yield from Talk(account).say(change(before))
-    return (yield from subscription(account, order_id))
+    try:
+        return (yield from subscription(account, order_id))
+    except (NotSent, Refused) as error:
+        # It was changed: only what it is now could not be read.
+        raise not_asked(f"the subscription of order {order_id}, which was changed", error,
+                        order_id=order_id) from credentials(error)
 
 
 def unsubscribe(account: Account, command: Unsubscribe) -> Steps[Subscription]:

@@ -113,11 +113,22 @@ class Bench:
         except Exception as error:
             return Told(error=error)
 
+    def fresh(self) -> Bench:
+        """The same shop at a PG that knows nothing yet."""
+        return Bench(self.subject, self.face)
+
     def another(self, *, name: str | None = None, **settings: Any) -> Bench:
         """Somebody else's process at the same PG: another ledger, the same money."""
         made = Bench(self.subject, self.face, pg=self.pg, name=name, **settings)
         made._count = 1_000 + self._count
         return made
+
+    def warm(self) -> None:
+        """Have a token at hand, so that what follows is the verb's own requests."""
+        if type(self.provider).token is not Provider.token:
+            steps = Talk(self.gate._account)._token(None)
+            driver = self.gate._driver
+            driver.run(steps) if self._runner is None else self._runner.run(driver.run(steps))
 
     # Commands
 

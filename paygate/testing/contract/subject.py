@@ -24,7 +24,8 @@ class Subject:
     stated: Mapping[str, Any] = field(factory=dict, repr=False)
     origin: str = "a ProviderSpec"
     """Where it comes from: distribution and version, where it was installed."""
-    _told: list[Story] = field(factory=list, init=False, repr=False, eq=False)
+    kept: dict[str, Any] = field(factory=dict, init=False, repr=False, eq=False)
+    """What several checks look at and none changes."""
 
     @property
     def name(self) -> str:
@@ -40,9 +41,10 @@ class Subject:
 
     def story(self) -> Story:
         """The PG's example commands."""
-        if not self._told:
-            self._told.append(self.make(VirtualClock()).story())
-        return self._told[0]
+        if "story" not in self.kept:
+            self.kept["story"] = self.make(VirtualClock()).story()
+        story: Story = self.kept["story"]
+        return story
 
     def settings(self, emulator: Emulator) -> dict[str, Any]:
         """The settings with which a merchant reaches `emulator`."""

@@ -32,6 +32,8 @@ class Told:
 
     value: Any = None
     error: BaseException | None = None
+    asked: bool = True
+    """Whether something that may not be repeated had been asked for by then."""
 
     @property
     def is_yes(self) -> bool:

@@ -1,6 +1,6 @@
 """What can go wrong with one call, by name: the emulator's faults, and answers that no PG of that kind would give.
 
-Each says whether the PG acted, and whether the answer is the PG's own complete "no".
+Each says whether the PG acted, and whether it is a complete answer such as this PG gives.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ Acts = Literal["no", "yes", "later"]
 
 @frozen(kw_only=True)
 class Trouble:
-    """`acts`: whether the PG does what it was asked. `says_no`: a complete answer of the PG that it did not."""
+    """`acts`: whether the PG does what it was asked."""
 
     name: str
     acts: Acts
     meet: Callable[[Wire, Call], Answer]
-    says_no: bool = False
+    is_answer: bool = False
+    """Whether it is a complete answer in the PG's own form, true or not."""
     is_refused: bool = False
     is_unprocessed: bool = False
     """Whether the core may send again: nothing can have arrived, or the PG says that it did not begin."""
@@ -44,7 +45,8 @@ def _fault(kind: FaultKind) -> Trouble:
         return Emulator._faulty(wire.emulator, kind, call)
 
     return Trouble(name=word, acts=acts, meet=meet, is_refused=kind is FaultKind.REFUSE, is_unprocessed=unprocessed,
-                   says_no=unprocessed or kind is FaultKind.LIE_FAILED)
+                   is_answer=unprocessed or kind in (FaultKind.LIE_FAILED, FaultKind.WRONG_ORDER,
+                                                     FaultKind.WRONG_AMOUNT))
 
 
 def instead(name: str, change: Callable[[Response], Answer], *, acts: Acts = "yes") -> Trouble:
@@ -112,5 +114,17 @@ STRANGE: tuple[Trouble, ...] = (
 )
 """Beside them: what proxies, load balancers and broken servers answer."""
 
-TROUBLES: tuple[Trouble, ...] = FAULTS + STRANGE
-BY_NAME = {trouble.name: trouble for trouble in TROUBLES}
+BRIEF = frozenset({"drop_before", "error_500_before", "html_before", "empty_after", "unauthorized", "lie_failed",
+                   "wrong_order", "wrong_amount", "status_404_page_before", "truth_as_html_after"})
+"""Enough for a request that asks for nothing to be done."""
+
+DEAF = _fault(FaultKind.HANG_BEFORE)
+"""The PG cannot be asked."""
+
+CASES: dict[str, tuple[Trouble, ...]] = {
+    **{trouble.name: (trouble,) for trouble in FAULTS},
+    "strange_pages_after": tuple(t for t in STRANGE if t.name.endswith("_page_after")),
+    "strange_pages_before": tuple(t for t in STRANGE if t.name.endswith("_page_before")),
+    "strange_bodies": tuple(t for t in STRANGE if not t.name.endswith(("_page_before", "_page_after"))),
+}
+"""Name of a case → the troubles in it. The emulators' faults have a case each."""

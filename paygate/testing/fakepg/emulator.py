@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,13 +13,18 @@ from attrs import define
 
 from ...commands import Charge, DatedCharge, Pay, Register, Schedule
 from ...money import Money
+from ...secret import Secret
 from ...wire import Response
 from ..asks import Asks, fields
-from ..emulator import Call, Emulator, FaultKind, VirtualClock, json_response
+from ..emulator import Answer, Broken, Call, Emulator, FaultKind, VirtualClock, json_response
 from ..overview import Overview
 from ..pages import PREFIX
 from ..story import Story
 from . import browser
+from .outcomes import LATE_S, UNANSWERED_S, Outcome, outcome
+from .provider import SIGNATURE, signature
+
+WEBHOOK_KEY = "fake-webhook-key"
 
 
 @define
@@ -28,7 +34,7 @@ class _Key:
 
 
 class FakePG(Emulator):
-    """The PG behind `FAKEPG`. A charge of an amount ending in 1 is declined, in 2 stays pending until `finish`."""
+    """The PG behind `FAKEPG`. How a payment ends is chosen by the end of its order id or amount: see `outcomes.py`."""
 
     name = "fakepg"
     page_settings = (("pages", "/__page__"),)
@@ -50,13 +56,27 @@ class FakePG(Emulator):
         """What a declined payment's record says."""
         self.tokens_given = 0
         self.valid_tokens: set[str] = set()
+        self._until: dict[str, float] = {}
+        """When a token ends, on the clock that does not jump."""
+        self._next: list[Outcome] = []
+        self._unanswered: dict[str, float] = {}
+        """Orders of which nobody can ask before that time."""
 
     def settings(self) -> dict[str, Any]:
-        return {"api_key": "fake-key", "mode": "test"}
+        return {"api_key": "fake-key", "mode": "test", "webhook_key": WEBHOOK_KEY}
 
     def controls(self) -> dict[str, Any]:
         return {"issue_key": self.issue_key, "payer": self.payer, "finish": self.finish,
-                "set_webhook_url": self.set_webhook_url}
+                "next_charge": self.next_charge, "set_webhook_url": self.set_webhook_url}
+
+    def next_charge(self, outcome: str, message: str | None = None) -> None:
+        """Decide the next charge of a key, now or dated, whatever its order id says: "paid", "failed", "pending" or
+        "code" (refused without a record). `message` is what the record of a decline says.
+        """
+        words = {"paid": "paid", "failed": "declined", "pending": "pending", "code": "refused"}
+        if outcome not in words:
+            raise ValueError("outcome is paid, failed, pending or code")
+        self._next.append(Outcome(word=words[outcome], message=message))
 
     def set_webhook_url(self, url: str) -> None:
         """Say where webhooks go."""
@@ -81,11 +101,14 @@ class FakePG(Emulator):
         if action == "close":
             return {"order_id": order_id, "message": "closed"}
         key = window.get("key")
-        if key is not None and action == "approve":
+        # In a window the payer decides; only an order id that asks for it overrules them.
+        ends = outcome(order_id, 0) if action == "approve" else Outcome(word="declined", message=message)
+        status = ends.status
+        if key is not None and status == "paid":
             self.issue_key(key)
-        payment = self._take(window, "paid" if action == "approve" else "failed", for_key=key is not None)
-        if action == "decline" and message:
-            payment["message"] = message
+        payment = self._take(window, status, for_key=key is not None)
+        self._say_why(payment, ends)
+        self._tell(payment)
         return {"order_id": order_id, "payment_id": payment["id"]}
 
     def _arrive(self, order_id: str) -> None:
@@ -97,7 +120,10 @@ class FakePG(Emulator):
         return any(p["order_id"] == order_id and p["status"] != "failed" for p in self.payments.values())
 
     def browse(self, action: Mapping[str, Any], outcome: str = "approve") -> dict[str, str]:
-        return self.payer(str(action["url"]).rpartition("/")[2], outcome) or {}
+        order_id = str(action.get("url")).rpartition("/")[2]
+        if outcome not in ("approve", "decline", "close") or self.is_used(order_id):
+            raise ValueError("outcome is approve, decline or close, in a window that is open")
+        return self.payer(order_id, outcome) or {}
 
     def overview(self) -> Overview:
         return browser.overview(self)
@@ -120,7 +146,9 @@ class FakePG(Emulator):
             if payment["order_id"] == order_id and payment["status"] in ("pending", "failed"):
                 payment["status"] = status
                 if status == "paid":
+                    payment |= {"paid_at": self._now(), "message": None, "code": None}
                     self.move("charge", order_id, payment["id"], Money(payment["amount"], payment["currency"]))
+                self._tell(payment)
 
     def unauthorized(self) -> Response:
         return _say(401, {"code": "unauthorized"})
@@ -168,7 +196,8 @@ class FakePG(Emulator):
             return _say(400, {"code": "bad_json"})
         if parts == ["token"]:
             return self._token(body)
-        if call.headers.get("authorization", "").removeprefix("Bearer ") not in self.valid_tokens:
+        token = call.headers.get("authorization", "").removeprefix("Bearer ")
+        if token not in self.valid_tokens or self.clock.monotonic() >= self._until.get(token, math.inf):
             return self.unauthorized()
         try:
             return self._route(call.method, parts, body, dict(parse_qsl(call.query)))
@@ -180,7 +209,7 @@ class FakePG(Emulator):
             case "POST", ["windows"]:
                 self.windows[body["order_id"]] = body
                 self.times[body["order_id"]] = self.clock.now()
-                return _say(200, {})
+                return _say(200, {"order_id": body["order_id"], "amount": body["amount"]})
             case "POST", ["charges"]:
                 return self._charge(body)
             case "GET", ["payments"]:
@@ -205,18 +234,20 @@ class FakePG(Emulator):
             case "GET", ["keys", key, "schedules"]:
                 return _say(200, {"items": [i for i in self.items.values() if i["key"] == key]})
             case "GET", ["keys", key] if key in self.keys:
-                return _say(200, {"test": True})
+                return _say(200, {"key": key, "test": True})
             case "DELETE", ["keys", key] if key in self.keys:
                 del self.keys[key]
-                return _say(200, {})
+                return _say(200, {"key": key, "deleted": True})
         return _say(404, {"code": "not_found"})
 
     def _token(self, body: dict[str, Any]) -> Response:
         if body.get("api_key") == "wrong":
             return self.unauthorized()
         self.tokens_given += 1
-        self.valid_tokens = {f"token-{self.tokens_given}"}
-        return _say(200, {"token": f"token-{self.tokens_given}", "lifetime_s": 1800})
+        token = f"token-{self.tokens_given}"
+        self.valid_tokens = {token}
+        self._until[token] = self.clock.monotonic() + 1800
+        return _say(200, {"token": token, "lifetime_s": 1800})
 
     def _charge(self, body: dict[str, Any]) -> Response:
         if self.is_used(body["order_id"]):
@@ -224,15 +255,61 @@ class FakePG(Emulator):
         if body["key"] not in self.keys:
             return _say(422, {"code": "no_key", "message": f"no such key: {body['key']}"})
         Money(body["amount"], body["currency"])
-        return _say(200, self._take(body, {1: "failed", 2: "pending"}.get(body["amount"] % 10, "paid")))
+        ends = self._next.pop(0) if self._next else outcome(body["order_id"], body["amount"])
+        if ends.word == "refused":
+            return _say(422, {"code": "refused", "message": ends.message or "refused without a record"})
+        payment = self._take(body, ends.status)
+        self._say_why(payment, ends)
+        if ends.word == "late":
+            self.clock.at(self.clock.now() + timedelta(seconds=LATE_S), lambda: self.finish(payment["order_id"]))
+        self._tell(payment)
+        return _say(200, payment)
+
+    def _say_why(self, payment: dict[str, Any], ends: Outcome) -> None:
+        if payment["status"] == "failed" and ends.message:
+            payment["message"] = ends.message
+
+    def handle(self, call: Call) -> Answer:
+        """As every emulator, and lose the answers that an order id asks to be lost."""
+        order_id = self._concerns(call)
+        is_charge = (call.method, call.path) == ("POST", "/charges")
+        if is_charge and order_id.endswith("-lost"):
+            self.calls.append(call)
+            return Broken("hang")
+        if self._unanswered.get(order_id, 0.0) > self.clock.monotonic():
+            self.calls.append(call)
+            return Broken("hang")
+        answer = super().handle(call)
+        if is_charge and order_id.endswith("-unknown"):
+            self._unanswered[order_id] = self.clock.monotonic() + UNANSWERED_S
+            return Broken("hang")
+        return answer
+
+    def _concerns(self, call: Call) -> str:
+        """The order that a call is about; "" where it is about none."""
+        asked = self.asks(call)
+        held = self.payments.get(asked.provider_id or "", {})
+        return asked.orders[0] if asked.orders else str(held.get("order_id", ""))
+
+    def _tell(self, payment: dict[str, Any]) -> None:
+        """Send the webhook about a payment, signed."""
+        body = json.dumps({"order_id": payment["order_id"], "payment_id": payment["id"]}).encode()
+        at = str(int(self.clock.now().timestamp()))
+        self.send_hook(self.webhook_url, {
+            "content-type": "application/json",
+            SIGNATURE: f"t={at},v={signature(Secret(WEBHOOK_KEY), at, body)}"}, body)
+
+    def _now(self) -> int:
+        return int(self.clock.now().timestamp())
 
     def _take(self, body: dict[str, Any], status: str, *, for_key: bool = False) -> dict[str, Any]:
         id = f"p{len(self.payments) + 1}{self.salt and f'-{self.salt}'}"
         self.times[id] = self.clock.now()
         self.payments[id] = {"id": id, "order_id": body["order_id"], "amount": body["amount"],
                              "currency": body["currency"], "status": status, "given_back": 0, "refunds": [],
-                             "test": True,
-                             "for_key": for_key, "key": body.get("key"),
+                             "test": True, "for_key": for_key, "key": body.get("key"),
+                             "paid_at": self._now() if status == "paid" else None,
+                             "code": "declined" if status == "failed" else None,
                              "message": self.decline_message if status == "failed" else None}
         if status == "paid" and not for_key:
             self.move("charge", body["order_id"], id, Money(body["amount"], body["currency"]))
@@ -247,6 +324,7 @@ class FakePG(Emulator):
         made = {"id": id, "amount": body["amount"], "reason": body["reason"]}
         payment["refunds"].append(made)
         self.move("refund", payment["order_id"], payment["id"], Money(body["amount"], payment["currency"]))
+        self._tell(payment)
         return _say(200, payment)
 
     def _schedule(self, body: dict[str, Any]) -> Response:
@@ -263,8 +341,6 @@ class FakePG(Emulator):
             reply = json.loads(self._charge(item).body)
             item |= {"status": "executed", "payment_id": reply.get("id"),
                      "payment_status": reply.get("status", "failed")}
-            self.send_hook(self.webhook_url, {"content-type": "application/json"},
-                           json.dumps({"order_id": item["order_id"], "payment_id": reply.get("id")}).encode())
 
 
 def _say(status: int, body: dict[str, Any]) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-ORDER = ("declared", "claimed")
+ORDER = ("declared", "claimed", "truth", "answers")
 """The rooms, in the order in which they are run and told."""
 
 

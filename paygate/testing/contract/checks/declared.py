@@ -32,7 +32,7 @@ METHODS: dict[Capability, tuple[str, ...]] = {
     C.PAY: ("pay", "read_return"), C.REGISTER: ("register", "read_return"), C.CHARGE: ("charge",),
     C.SCHEDULE: ("schedule",), C.UNSCHEDULE: ("unschedule",), C.FIND_SCHEDULE: ("find_schedule",),
     C.SCHEDULES: ("schedules",), C.CANCEL: ("cancel",), C.CANCEL_PARTLY: ("cancel",), C.FIND: ("find",),
-    C.LOOKUP: ("lookup",), C.LOOKUP_KEY: ("lookup_key",), C.DELETE_KEY: ("delete_key",),
+    C.LOOKUP: ("lookup",), C.LISTING: ("listing",), C.LOOKUP_KEY: ("lookup_key",), C.DELETE_KEY: ("delete_key",),
     C.RECEIVE: ("read_webhook",), C.SUBSCRIBE: ("subscribe", "subscription", "read_return"),
     C.UNSUBSCRIBE: ("unsubscribe",), C.PAUSE: ("pause", "resume"), C.MOVE_NEXT: ("move_next",),
     C.CHANGE_INTERVAL: ("change_interval",), C.CHANGE_METHOD: ("change_method",), C.RENEW: ("renew",),
