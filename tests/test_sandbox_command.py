@@ -60,6 +60,16 @@ def _said(process: subprocess.Popen[str]) -> Any:
     return json.loads(process.stdout.readline())
 
 
+def _text(process: subprocess.Popen[str]) -> str:
+    """What it prints for a person."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    while not lines or not lines[-1].startswith("Stop"):
+        lines.append(process.stdout.readline())
+        assert lines[-1], "".join(lines)
+    return "".join(lines)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_it_says_where_everything_is_serves_and_ends_well_when_told(
         start: Callable[..., subprocess.Popen[str]], number: int) -> None:
@@ -82,14 +92,11 @@ def test_without_names_it_serves_what_has_an_emulator(start: Callable[..., subpr
 
 
 def test_its_text_shows_the_banner_and_how_to_connect(start: Callable[..., subprocess.Popen[str]]) -> None:
-    process = start()
-    assert process.stdout is not None
-    lines: list[str] = []
-    while not lines or not lines[-1].startswith("Stop"):
-        lines.append(process.stdout.readline())
-    text = "".join(lines)
+    text = _text(start())
+    lines = text.splitlines(keepends=True)
 
     assert lines[0] == "sandbox: no real money\n"
+    assert lines[2].startswith("control room  http://127.0.0.1:")
     assert "connect('fakepg', {\n    'api_key': " in text
     assert lines[2].index("http://127.0.0.1:") == lines[3].index("http://127.0.0.1:")
 
@@ -97,11 +104,7 @@ def test_its_text_shows_the_banner_and_how_to_connect(start: Callable[..., subpr
 def test_the_connect_call_it_shows_works(start: Callable[..., subprocess.Popen[str]], environment: dict[str, str],
                                          tmp_path: Path) -> None:
     process = start()
-    assert process.stdout is not None
-    shown: list[str] = []
-    while not shown or not shown[-1].startswith("Stop"):
-        shown.append(process.stdout.readline())
-    text = "".join(shown)
+    text = _text(process)
     call = text[text.index("connect("):text.index("Stop")].strip()
     code = f"from paygate import connect\ngate = {call}\nprint(gate.is_test)\n"
 
@@ -172,12 +175,20 @@ def test_an_environment_set_up_for_live_money_is_refused_with_exit_2(
     assert "CANARY" not in err
 
 
-def test_nothing_to_serve_is_told_with_exit_2(start: Callable[..., subprocess.Popen[str]]) -> None:
-    process = start(PAYGATE_PLUGINS="shop-bare:bare")
-    _, err = process.communicate(timeout=30)
+@pytest.mark.parametrize("names", [["fakepg"], []])
+def test_where_no_installed_provider_has_an_emulator_fakepg_is_served_and_can_be_connected_to(
+        start: Callable[..., subprocess.Popen[str]], environment: dict[str, str], tmp_path: Path,
+        names: list[str]) -> None:
+    process = start(*names, PAYGATE_PLUGINS="shop-bare:bare")
+    text = _text(process)
+    call = text[text.index("connect("):text.index("Stop")].strip()
+    code = ("from paygate import connect\nfrom paygate.testing.fakepg import FAKEPG\n"
+            f"gate = {call}\nprint(gate.is_test)\n")
 
-    assert process.returncode == 2
-    assert "no installed provider has an emulator" in err
+    assert call.startswith("connect(FAKEPG, ")
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True,
+                         check=False)
+    assert "True" in ran.stdout, ran.stderr
 
 
 # The path that moves real money

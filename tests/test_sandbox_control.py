@@ -28,6 +28,7 @@ class Toy(Emulator):
     """POST /keys/<key>/charge moves money; a control hands out keys, another dates a charge."""
 
     name = "toy"
+    endpoints = ("POST /keys/{}/charge",)
 
     def answer(self, call: Call) -> Response:
         if call.path.endswith("/charge"):
@@ -86,16 +87,21 @@ def test_the_index_says_that_no_money_is_real_and_lists_everything(box: Sandbox,
     assert len(shown["endpoints"]) == len(ROUTES)
 
 
-def test_a_browser_gets_the_index_as_text(client: httpx.Client) -> None:
-    answer = client.get("/", headers={"accept": "text/html,*/*"})
+def test_a_terminal_that_asks_for_text_gets_the_index_as_text(client: httpx.Client) -> None:
+    answer = client.get("/", headers={"accept": "text/plain"})
 
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert "POST /clock/advance" in answer.text
 
 
 def test_gateways_are_shown_with_what_it_takes_to_connect(box: Sandbox, client: httpx.Client) -> None:
-    assert client.get("/gateways").json() == {"gateways": [
-        {"name": "toy", "url": box.url("toy"), "settings": {"key": "test-key", "mode": "test"}}]}
+    shown, = client.get("/gateways").json()["gateways"]
+
+    assert (shown["name"], shown["url"], shown["settings"]) == (
+        "toy", box.url("toy"), {"key": "test-key", "mode": "test"})
+    assert "gate = connect('toy', {\n    'key': 'test-key',\n    'mode': 'test'},\n" in shown["connect"]
+    assert f"base_url='{box.url('toy')}'" in shown["connect"]
+    assert shown["endpoints"] == [{"name": "POST /keys/{}/charge", "on": "^POST /keys/[^/]+/charge$"}]
 
 
 def test_the_journal_shows_the_money_that_moved(box: Sandbox, client: httpx.Client) -> None:
@@ -143,9 +149,9 @@ def test_a_broken_call_is_shown_as_broken(box: Sandbox, client: httpx.Client) ->
 def test_a_fault_is_dialled_applied_as_often_as_said_and_gone(box: Sandbox, client: httpx.Client) -> None:
     answer = client.post("/gateways/toy/faults", json={"kind": "error_500_before", "on": "GET /x", "times": 2})
 
-    dialled = {"faults": [{"kind": "error_500_before", "on": "GET /x", "times": 2}]}
-    assert (answer.status_code, answer.json()) == (201, dialled)
-    assert client.get("/gateways/toy/faults").json() == dialled
+    fault, = answer.json()["faults"]
+    assert (answer.status_code, fault["kind"], fault["on"], fault["times"]) == (201, "error_500_before", "GET /x", 2)
+    assert client.get("/gateways/toy/faults").json() == {"faults": [fault]}
     assert [_pg(box, "GET", path).status_code for path in ("/y", "/x", "/x", "/x")] == [200, 500, 500, 200]
     assert client.get("/gateways/toy/faults").json() == {"faults": []}
 
@@ -155,6 +161,33 @@ def test_faults_are_taken_back(box: Sandbox, client: httpx.Client) -> None:
 
     assert client.delete("/gateways/toy/faults").json() == {"cleared": 1}
     assert _pg(box, "GET", "/x").status_code == 200
+
+
+def test_one_fault_is_taken_back_by_its_number(box: Sandbox, client: httpx.Client) -> None:
+    for kind in ("error_500_before", "bad_gateway_before"):
+        client.post("/gateways/toy/faults", json={"kind": kind, "on": "GET /x"})
+    first, second = client.get("/gateways/toy/faults").json()["faults"]
+
+    assert client.delete(f"/gateways/toy/faults/{first['number']}").json() == {"faults": [second]}
+    assert _pg(box, "GET", "/x").status_code == 502
+    assert client.delete(f"/gateways/toy/faults/{second['number']}").status_code == 404
+
+
+def test_a_fault_dialled_at_an_endpoint_of_the_list_hits_that_endpoint_alone(
+        box: Sandbox, client: httpx.Client) -> None:
+    endpoint, = client.get("/gateways").json()["gateways"][0]["endpoints"]
+    client.post("/gateways/toy/faults", json={"kind": "error_500_before", "on": endpoint["on"]})
+
+    assert [_pg(box, *call).status_code for call in (
+        ("GET", "/keys/k/charge"), ("POST", "/keys/k/x/charge"), ("POST", "/keys/k/charge"))] == [200, 200, 500]
+
+
+def test_every_kind_of_fault_is_told_in_words(client: httpx.Client) -> None:
+    told = client.get("/faults/kinds").json()
+
+    assert sorted(told["about"]) == sorted(told["kinds"])
+    done = {kind for kind, text in told["about"].items() if text.startswith("everything is done")}
+    assert done == {kind for kind in told["kinds"] if kind.endswith("_after") or kind.startswith(("lie", "wrong"))}
 
 
 def test_every_kind_of_fault_can_be_dialled(client: httpx.Client) -> None:
@@ -344,10 +377,12 @@ def test_every_reference_of_the_document_leads_somewhere_and_every_schema_is_use
 def test_every_answer_has_the_fields_that_the_document_promises(box: Sandbox, client: httpx.Client) -> None:
     _pg(box, "POST", "/keys/bk-1/charge")
     client.post("/gateways/toy/faults", json={"kind": "drop_after"})
+    with box.lock:
+        box.emulator("toy").send_hook("", {"x": "1"}, b"{}")
     for route in ROUTES:
         if route.method != "GET":
             continue
-        answer = client.get(route.template.replace("{name}", "toy")).json()
+        answer = client.get(route.template.replace("{name}", "toy").replace("{n}", "0")).json()
         _has(answer, SCHEMAS[route.answer])
 
 

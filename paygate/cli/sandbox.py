@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, redirect_stdout
 from threading import Event
 from typing import Any
@@ -17,7 +17,9 @@ from ..errors import BadSettings, UnknownProvider
 from ..plugins import find_providers, is_allowed, load, printable
 from ..sandbox import Sandbox
 from ..sandbox.routes import BANNER
+from ..sandbox.snippet import connect_call
 from ..secret import reveal_all
+from ..testing.fakepg import FAKEPG
 
 
 @click.command()
@@ -29,7 +31,8 @@ from ..secret import reveal_all
 def command(names: tuple[str, ...], ports: tuple[str, ...], control_port: int, host: str, as_json: bool) -> None:
     """Serve emulated payment gateways on this machine. No real money.
 
-    NAMEs are installed providers; without one, every installed provider that has an emulator is served.
+    NAMEs are installed providers, or fakepg, which comes with paygate; without one, all of them that have an emulator
+    are served. Open the control room's address in a browser.
     Ends with SIGINT (Ctrl-C) or SIGTERM.
     """
     _refuse_live(os.environ)
@@ -39,7 +42,8 @@ def command(names: tuple[str, ...], ports: tuple[str, ...], control_port: int, h
         box = Sandbox(names or _installed(), ports=wanted, control_port=control_port, host=host)
     with _told_to_stop() as stop, box:
         where = {name: {"url": box.url(name), "settings": reveal_all(box.settings(name))} for name in box.stations}
-        click.echo(_line(box.control_url, where) if as_json else _text(box.control_url, where))
+        built_in = {name for name, station in box.stations.items() if station.built_in}
+        click.echo(_line(box.control_url, where) if as_json else _text(box.control_url, where, built_in))
         sys.stdout.flush()
         # In steps, because a wait without end cannot be interrupted on every system.
         while not stop.wait(1.0):
@@ -79,9 +83,7 @@ def _installed() -> list[str]:
             continue
         if spec.emulator is not None:
             names.append(found.name)
-    if not names:
-        raise UnknownProvider("no installed provider has an emulator; pip install the distribution of one")
-    return names
+    return list(dict.fromkeys([*names, FAKEPG.name]))
 
 
 @contextmanager
@@ -100,13 +102,13 @@ def _line(control_url: str, where: Mapping[str, Mapping[str, Any]]) -> str:
     return json.dumps({"banner": BANNER, "control_url": control_url, "gateways": where}, default=str)
 
 
-def _text(control_url: str, where: Mapping[str, Mapping[str, Any]]) -> str:
-    width = max(map(len, ("control API", *where)))
-    lines = [BANNER, "", f"{'control API':<{width}}  {control_url}",
+def _text(control_url: str, where: Mapping[str, Mapping[str, Any]], built_in: Set[str]) -> str:
+    width = max(map(len, ("control room", *where)))
+    lines = [BANNER, "", f"{'control room':<{width}}  {control_url}",
              *(f"{name:<{width}}  {at['url']}" for name, at in where.items()), ""]
     for name, at in where.items():
-        settings = ",\n    ".join(f"{key!r}: {value!r}" for key, value in at["settings"].items())
-        lines.append(f"connect({name!r}, {{\n    {settings}}},\n    ledger='sandbox.db', base_url={at['url']!r})\n")
+        call = connect_call(name, at["settings"], at["url"], built_in=name in built_in)
+        lines.append(f"# from paygate.testing.fakepg import FAKEPG\n{call}\n" if name in built_in else f"{call}\n")
     return _printable_lines([*lines, "Stop with Ctrl-C."])
 
 

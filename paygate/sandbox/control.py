@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Mapping
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ..codec import Unreadable, read_json
@@ -24,10 +25,19 @@ _HEADERS = {"content-type": "application/json", "cache-control": "no-store", "x-
             "cross-origin-resource-policy": "same-origin", "content-security-policy": "default-src 'none'"}
 
 
+ROOM = {"/room.html": "text/html", "/room.js": "text/javascript", "/room.css": "text/css"}
+"""The control room's page, script and style, which ask nobody else for anything."""
+_POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+           "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+           "trusted-types 'none'")
+
+
 async def control(box: Sandbox, call: Call) -> Response:
     """Answer one call to the control port."""
     try:
         _refuse_web_pages(box, call)
+        if call.path in ROOM and call.method in ("GET", "HEAD"):
+            return room(call.path)
         found = [(route, names) for route in ROUTES if (names := route.match(call.path)) is not None]
         if not found:
             raise Wrong(404, "no such path; GET / lists them")
@@ -41,13 +51,24 @@ async def control(box: Sandbox, call: Call) -> Response:
 
 
 async def _act(route: Route, asked: Asked, call: Call) -> Response:
+    accepted = call.headers.get("accept", "")
+    if route.template == "/" and "text/html" in accepted:
+        return room("/room.html")
     with asked.box.lock:
         result = route.act(asked)
     if isinstance(result, Awaitable):
         result = await result
-    if route.template == "/" and "text/" in call.headers.get("accept", ""):
+    if route.template == "/" and "text/" in accepted:
         return Response(200, {**_HEADERS, "content-type": "text/plain; charset=utf-8"}, _as_text(result).encode())
     return Response(route.status, _HEADERS, json.dumps(result).encode())
+
+
+def room(path: str) -> Response:
+    """A file of the control room."""
+    body = files("paygate.sandbox").joinpath("room", path.removeprefix("/")).read_bytes()
+    return Response(200, {**_HEADERS, "content-type": f"{ROOM[path]}; charset=utf-8", "vary": "accept",
+                          "content-security-policy": _POLICY, "referrer-policy": "no-referrer",
+                          "cross-origin-opener-policy": "same-origin"}, body)
 
 
 # Who may ask, and with what

@@ -15,6 +15,7 @@ _TEXT = {"type": "string"}
 _INSTANT = {"type": "string", "format": "date-time"}
 _COUNT = {"type": "integer", "minimum": 0}
 _NAMES = {"type": "array", "items": _TEXT}
+_OBJECTS = {"type": "array", "items": {"type": "object"}}
 
 
 def _object(**fields: Any) -> dict[str, Any]:
@@ -29,7 +30,8 @@ def _or_null(kind: str) -> dict[str, Any]:
     return {"type": [kind, "null"]}
 
 
-_FAULT = _object(kind={"enum": list(FaultKind)}, on=_TEXT, times={"type": "integer", "minimum": 1})
+_FAULT = _object(number={"type": "integer", "minimum": 1}, kind={"enum": list(FaultKind)}, on=_TEXT,
+                 times={"type": "integer", "minimum": 1})
 _CLOCK = _object(now=_INSTANT)
 _DELIVERY = _object(state={"enum": ["waiting", "delivered", "failed", "not_delivered"]},
                     status=_or_null("integer"), error=_or_null("string"))
@@ -41,17 +43,25 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Error": _object(error=_TEXT),
     "Index": _object(banner=_TEXT, gateways={"type": "object", "additionalProperties": _TEXT}, endpoints=_NAMES),
     "Document": {"type": "object"},
-    "Gateways": _list("gateways", _object(name=_TEXT, url=_TEXT, settings={"type": "object"})),
+    "Overview": _object(now=_INSTANT, gateways={"type": "array", "items": _object(
+        name=_TEXT, webhook_urls=_OBJECTS, waiting=_OBJECTS, held=_OBJECTS, keys=_OBJECTS, dated=_OBJECTS,
+        running=_OBJECTS, journal=_OBJECTS, totals=_OBJECTS, hooks=_OBJECTS, faults={"type": "array", "items": _FAULT},
+        counts={"type": "object", "additionalProperties": _COUNT})}),
+    "Gateways": _list("gateways", _object(
+        name=_TEXT, url=_TEXT, settings={"type": "object"}, connect=_TEXT, pay=_TEXT, decline_reasons=_NAMES,
+        endpoints={"type": "array", "items": _object(name=_TEXT, on=_TEXT)})),
     "Journal": _list("journal", _object(at=_INSTANT, order_id=_TEXT, provider_id=_TEXT, amount={"type": "integer"},
                                         currency=_TEXT, kind={"enum": ["charge", "refund"]})),
     "Calls": _list("calls", _object(at=_INSTANT, method=_TEXT, path=_TEXT, query=_NAMES, headers=_NAMES,
                                     status=_or_null("integer"), broken=_or_null("string"))),
     "Hooks": _list("hooks", _object(n=_COUNT, at=_INSTANT, url=_TEXT, headers=_NAMES, body_bytes=_COUNT,
                                     deliveries={"type": "array", "items": _DELIVERY})),
+    "Hook": _object(n=_COUNT, at=_INSTANT, url=_TEXT, headers={"type": "object", "additionalProperties": _TEXT},
+                    body=_TEXT, body_bytes=_COUNT),
     "Delivery": _DELIVERY,
     "Faults": _list("faults", _FAULT),
     "Cleared": _object(cleared=_COUNT),
-    "FaultKinds": _list("kinds", _TEXT),
+    "FaultKinds": _object(kinds=_NAMES, about={"type": "object", "additionalProperties": _TEXT}),
     "Controls": _list("controls", _object(name=_TEXT, signature=_TEXT, about=_TEXT)),
     "Result": {"type": "object", "properties": {"result": {}}, "required": ["result"]},
     "Clock": _CLOCK,
@@ -85,10 +95,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {str(route.status): {"description": "Done.", "content": _content(route.answer)},
                       "4XX": {"description": "Refused; nothing was changed.", "content": _content("Error")}}}
     if route.template == "/":
-        operation["responses"]["200"]["content"]["text/plain"] = {"schema": _TEXT}
+        operation["responses"]["200"]["content"] |= {"text/html": {"schema": _TEXT}, "text/plain": {"schema": _TEXT}}
     if names := re.findall(r"\{(\w+)\}", route.template):
         operation["parameters"] = [{"name": name, "in": "path", "required": True,
-                                    "schema": _COUNT if name == "n" else _TEXT} for name in names]
+                                    "schema": _COUNT if name in ("n", "number") else _TEXT} for name in names]
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": _content(route.body)}
     return operation

@@ -19,11 +19,13 @@ from attrs import frozen
 from ..money import Money
 from ..secret import Secret, reveal_all
 from ..testing.emulator import Fault, FaultKind
+from . import showing
+from .kinds import ABOUT
 from .openapi import ADVANCE_LIMIT_S, PATTERN_LIMIT, TIMES_LIMIT, document
 from .server import error_response, log
+from .snippet import PAY, connect_call, imports
 
 if TYPE_CHECKING:
-    from .courier import Delivery
     from .sandbox import Sandbox
     from .station import Station
 
@@ -85,8 +87,27 @@ def openapi(asked: Asked) -> dict[str, Any]:
 
 
 def list_gateways(asked: Asked) -> dict[str, Any]:
-    return {"gateways": [{"name": name, "url": asked.box.url(name), "settings": _plain(asked.box.settings(name))}
-                         for name in asked.box.stations]}
+    return {"gateways": [_connecting(asked.box, name) for name in asked.box.stations]}
+
+
+def _connecting(box: Sandbox, name: str) -> dict[str, Any]:
+    station, settings = box.stations[name], _plain(box.settings(name))
+    emulator, built_in = station.emulator, station.built_in
+    return {"name": name, "url": box.url(name), "settings": settings,
+            "connect": f"{imports(built_in=built_in)}\ngate = "
+                       f"{connect_call(name, settings, box.url(name), built_in=built_in)}\n",
+            "pay": PAY, "decline_reasons": list(emulator.decline_reasons),
+            "endpoints": [{"name": e, "on": _pattern(e)} for e in emulator.endpoints]}
+
+
+def _pattern(endpoint: str) -> str:
+    """The regular expression for a fault at that "METHOD /path"."""
+    text = re.escape(endpoint).replace(re.escape("{}"), "[^/]+").replace("\\ ", " ").replace("\\-", "-")
+    return f"^{text}$"
+
+
+def show_overview(asked: Asked) -> dict[str, Any]:
+    return showing.overview(asked.box)
 
 
 def show_journal(asked: Asked) -> dict[str, Any]:
@@ -100,30 +121,32 @@ def show_calls(asked: Asked) -> dict[str, Any]:
 
 
 def show_hooks(asked: Asked) -> dict[str, Any]:
-    station = asked.station
-    return {"hooks": [{"n": n, "at": hook.at.isoformat(), "url": hook.url.partition("?")[0],
-                       "headers": sorted(name.lower() for name in hook.headers), "body_bytes": len(hook.body),
-                       "deliveries": [_delivery(d) for d in station.courier.deliveries if d.hook == n]}
-                      for n, hook in enumerate(station.emulator.hooks)]}
+    return {"hooks": showing.hooks(asked.station)}
+
+
+def show_hook(asked: Asked) -> dict[str, Any]:
+    number = _hook_number(asked)
+    return showing.hook(number, asked.station.emulator.hooks[number])
+
+
+def _hook_number(asked: Asked) -> int:
+    number = asked.names["n"]
+    if not re.fullmatch(r"[0-9]{1,9}", number) or int(number) >= len(asked.station.emulator.hooks):
+        raise Wrong(404, "no such webhook")
+    return int(number)
 
 
 def redeliver_hook(asked: Asked) -> Awaitable[dict[str, Any]]:
-    station, number = asked.station, asked.names["n"]
-    if not re.fullmatch(r"[0-9]{1,9}", number) or int(number) >= len(station.emulator.hooks):
-        raise Wrong(404, "no such webhook")
+    station, number = asked.station, _hook_number(asked)
 
     async def deliver() -> dict[str, Any]:
-        return _delivery(await station.courier.redeliver(int(number)))
+        return showing.delivery(await station.courier.redeliver(number))
 
     return deliver()
 
 
-def _delivery(delivery: Delivery) -> dict[str, Any]:
-    return {"state": delivery.state, "status": delivery.status, "error": delivery.error}
-
-
 def list_faults(asked: Asked) -> dict[str, Any]:
-    return {"faults": [{"kind": f.kind.value, "on": f.on, "times": f.times} for f in asked.station.emulator.faults]}
+    return {"faults": showing.faults(asked.station.emulator.faults)}
 
 
 def add_fault(asked: Asked) -> dict[str, Any]:
@@ -155,8 +178,17 @@ def clear_faults(asked: Asked) -> dict[str, Any]:
     return {"cleared": cleared}
 
 
+def remove_fault(asked: Asked) -> dict[str, Any]:
+    emulator, number = asked.station.emulator, asked.names["number"]
+    kept = [f for f in emulator.faults if str(f.number) != number]
+    if len(kept) == len(emulator.faults):
+        raise Wrong(404, "no such fault is dialled; it may have been used up")
+    emulator.faults = kept
+    return list_faults(asked)
+
+
 def list_fault_kinds(asked: Asked) -> dict[str, Any]:
-    return {"kinds": [kind.value for kind in FaultKind]}
+    return {"kinds": [kind.value for kind in FaultKind], "about": {kind.value: text for kind, text in ABOUT.items()}}
 
 
 def list_controls(asked: Asked) -> dict[str, Any]:
@@ -249,18 +281,21 @@ def _plain(value: Any) -> Any:
 
 
 ROUTES = (
-    Route("GET", "/", index, "What is here; text for a browser.", "Index"),
+    Route("GET", "/", index, "What is here; for a browser, the control room.", "Index"),
     Route("GET", "/openapi.json", openapi, "This API as an OpenAPI 3.1 document.", "Document"),
+    Route("GET", "/overview", show_overview, "What every gateway holds, newest first.", "Overview"),
     Route("GET", "/gateways", list_gateways, "The emulated gateways: names, URLs, test settings.", "Gateways"),
     Route("GET", "/gateways/{name}/journal", show_journal, "The money it really moved.", "Journal"),
     Route("GET", "/gateways/{name}/calls", show_calls, "The last 1,000 calls it got, without secrets.", "Calls"),
     Route("GET", "/gateways/{name}/hooks", show_hooks, "The webhooks it sent, and how each arrived.", "Hooks"),
+    Route("GET", "/gateways/{name}/hooks/{n}", show_hook, "One webhook, with its body.", "Hook"),
     Route("POST", "/gateways/{name}/hooks/{n}/redeliver", redeliver_hook, "Deliver a webhook once more.", "Delivery",
           "Nothing"),
     Route("GET", "/gateways/{name}/faults", list_faults, "The faults that are dialled.", "Faults"),
     Route("POST", "/gateways/{name}/faults", add_fault, "Make the next matching calls go wrong.", "Faults", "NewFault",
           201),
     Route("DELETE", "/gateways/{name}/faults", clear_faults, "Take every fault back.", "Cleared"),
+    Route("DELETE", "/gateways/{name}/faults/{number}", remove_fault, "Take one fault back.", "Faults"),
     Route("GET", "/faults/kinds", list_fault_kinds, "The kinds of fault.", "FaultKinds"),
     Route("GET", "/gateways/{name}/controls", list_controls, "What can be done to it beside HTTP.", "Controls"),
     Route("POST", "/gateways/{name}/controls/{control}", use_control, "Use a control: act as the payer, issue a key.",

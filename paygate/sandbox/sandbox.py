@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..errors import BadSettings
-from ..plugins import load
+from ..plugins import find_providers, is_allowed, load
 from ..testing.emulator import Answer, Call, Emulator, FaultKind, VirtualClock
+from ..testing.fakepg import FAKEPG, FakePG
 from .control import control
 from .server import Limits, LoopbackServer, log, require_loopback
 from .station import Station
@@ -28,8 +29,8 @@ class Sandbox:
         with Sandbox(["acme"]) as box:
             box.url("acme"), box.settings("acme"), box.control_url
 
-    `gateways` are names of installed providers, or emulators; emulators that are handed over have to share a clock,
-    which then is the sandbox's. Otherwise its clock starts at `start` (now) and ticks.
+    `gateways` are names of installed providers or "fakepg", or emulators; emulators that are handed over have to share
+    a clock, which then is the sandbox's. Otherwise its clock starts at `start` (now) and ticks.
     An emulator made here by name gives out ids that no other sandbox does; one that is handed over keeps its own.
     `ports` gives ports to gateways by name; the others, and the control API by default, get free ones.
 
@@ -56,7 +57,8 @@ class Sandbox:
             _refuse_live(emulator)
             if emulator.name in self.stations:
                 raise BadSettings(f"{emulator.name} is named twice; a sandbox has one of each")
-            self.stations[emulator.name] = Station(emulator, self.lock, self._changed.notify_all)
+            self.stations[emulator.name] = Station(emulator, self.lock, self._changed.notify_all,
+                                                   built_in=_is_built_in(emulator))
         if strangers := sorted(set(self._ports) - set(self.stations)):
             raise BadSettings(f"a port was given to {', '.join(strangers)}, which is not in this sandbox")
         self._servers: dict[str | None, LoopbackServer] = {}
@@ -64,7 +66,7 @@ class Sandbox:
         self._stop: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def _make(self, name: str) -> Emulator:
-        emulator = load(name).load_emulator()(self.clock)
+        emulator = (FAKEPG if name == FAKEPG.name and not _is_plugin(name) else load(name)).load_emulator()(self.clock)
         # A ledger file outlives this process; without salt the next one would give the same ids to other payments.
         emulator.salt = token_hex(8)
         return emulator
@@ -224,6 +226,14 @@ class Sandbox:
                     self.clock.run_due()
             except Exception:
                 log.exception("an emulator failed at something that fell due")
+
+
+def _is_plugin(name: str) -> bool:
+    return any(found.name == name and is_allowed(found) for found in find_providers())
+
+
+def _is_built_in(emulator: Emulator) -> bool:
+    return isinstance(emulator, FakePG) and not _is_plugin(emulator.name)
 
 
 def _clock(gateways: Iterable[str | Emulator], start: datetime | None) -> VirtualClock:

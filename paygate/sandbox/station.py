@@ -34,10 +34,15 @@ class Seen:
 
 
 class Station:
-    """An emulator among others on one clock; `lock` is held around everything that touches it."""
+    """An emulator among others on one clock; `lock` is held around everything that touches it.
 
-    def __init__(self, emulator: Emulator, lock: AbstractContextManager[Any], changed: Callable[[], None]) -> None:
+    `built_in`: its provider comes with paygate and is no plugin.
+    """
+
+    def __init__(self, emulator: Emulator, lock: AbstractContextManager[Any], changed: Callable[[], None], *,
+                 built_in: bool = False) -> None:
         self.emulator = emulator
+        self.built_in = built_in
         self.calls: deque[Seen] = deque(maxlen=CALLS_KEPT)
         self.courier = Courier(lambda: emulator.hooks, lock, changed)
         self._lock = lock

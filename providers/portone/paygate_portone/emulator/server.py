@@ -100,10 +100,7 @@ class PortOneEmulator(Emulator):
             "next_charge": self._next_charge, "next_cancel": self._next_cancel,
             "cancel_in_console": self._cancel_in_console, "resend_hook": self._resend_hook,
             "set_webhook_url": self._set_webhook_url, "switch": self._switch,
-            "switches": lambda: asdict(self.shop.switches),
-            "payments": lambda: [p.shown(self.shop.switches.sandbox) for p in self.shop.payments.values()],
-            "schedules": lambda: [p.shown() for p in self.shop.plans.values()],
-            "keys": lambda: [k.shown(self.shop.switches.sandbox) for k in self.shop.keys.values()],
+            "switches": self._switches, "payments": self._payments, "schedules": self._schedules, "keys": self._keys,
         }
 
     def _issue_key(self, key: str, *, card: bool = False, payer: Mapping[str, str] | None = None) -> Any:
@@ -174,6 +171,22 @@ class PortOneEmulator(Emulator):
             raise ValueError("no payment under this order_id")
         last = payments[-1]
         self.shop.tell(last, last.refunds[-1].cancellation_id if last.refunds else None)
+
+    def _payments(self) -> Any:
+        """Every payment, as a look-up shows it."""
+        return [p.shown(self.shop.switches.sandbox) for p in self.shop.payments.values()]
+
+    def _schedules(self) -> Any:
+        """Every dated charge, as a look-up shows it."""
+        return [p.shown() for p in self.shop.plans.values()]
+
+    def _keys(self) -> Any:
+        """Every billing key, as a look-up shows it."""
+        return [k.shown(self.shop.switches.sandbox) for k in self.shop.keys.values()]
+
+    def _switches(self) -> Any:
+        """Every switch as it stands."""
+        return asdict(self.shop.switches)
 
     def _switch(self, name: str, value: Any) -> None:
         """Turn a switch of `Switches`, such as hides_sandbox: whether GET /payments/{imp_uid} knows test payments
