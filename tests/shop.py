@@ -50,8 +50,10 @@ class Shop:
         self.clock = self.pg.clock
         self.ledger = MemoryLedger() if ledger is None else ledger
         make: Any = connect if face == "sync" else connect_async
-        self.gate = make(FAKEPG, options.pop("settings", self.pg.settings()), ledger=self.ledger, clock=self.clock,
-                         http=http or EmulatorTransport(self.pg), **options)
+        if not options.pop("own_connections", False):
+            options["http"] = http or EmulatorTransport(self.pg)
+        self.gate = make(options.pop("spec", FAKEPG), options.pop("settings", self.pg.settings()), ledger=self.ledger, clock=self.clock,
+                         **options)
         self._runner = None if face == "sync" else asyncio.Runner()
 
     def __getattr__(self, verb: str) -> Any:
