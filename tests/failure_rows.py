@@ -104,9 +104,15 @@ class Bench:
     def __init__(self, face: str, kind: str, folder: Path, stack: ExitStack) -> None:
         self.face, self.kind = face, kind
         self.pg = _one_call_at_a_time(FakePG())
+        folder.mkdir(exist_ok=True)
         self._folder, self._stack = folder, stack
         self._memory = MemoryLedger()
         self._url = _database(stack) if kind == "postgres" else ""
+
+    @property
+    def address(self) -> str:
+        """Where `connect` finds the books."""
+        return self._url or str(self._folder / "books.db")
 
     def books(self) -> Ledger:
         """The ledger, opened once more."""
@@ -219,3 +225,33 @@ def ticking(bench: Bench) -> None:
     pg = _one_call_at_a_time(FakePG(VirtualClock(ticking=True)))
     pg.issue_key(KEY.reveal())
     bench.pg = pg
+
+
+def while_the_pg_works(bench: Bench, on: str, do: Any) -> None:
+    """Have `do` happen while the PG works on its next call `on`."""
+    truly = bench.pg.handle
+
+    def handle(call: Any) -> Any:
+        if f"{call.method} {call.path}" == on:
+            bench.pg.handle = truly  # type: ignore[method-assign]
+            do()
+        return truly(call)
+    bench.pg.handle = handle  # type: ignore[method-assign]
+
+
+def in_a_thread(do: Any) -> Any:
+    """`do` in another thread, waited for; what it raises is raised here."""
+    def call() -> None:
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                do()
+            except BaseException as error:
+                errors.append(error)
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join(60)
+        if errors:
+            raise errors[0]
+    return call

@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
 
-from failure_rows import EVERYWHERE, Bench, Failing, bench, row
+from failure_rows import EVERYWHERE, Bench, Failing, bench, in_a_thread, row, while_the_pg_works
 from shop import KEY, Shop, cancel, charge, schedule, won
 from wire_server import WireServer, free_port
 
@@ -123,18 +123,6 @@ def _connections(ledger: Any) -> list[Any]:
     return [value for value in vars(ledger).values() if type(value).__name__ == "Connection"]
 
 
-def while_the_pg_works(bench: Bench, on: str, do: Any) -> None:
-    """Have `do` happen while the PG works on its next call `on`."""
-    truly = bench.pg.handle
-
-    def handle(call: Any) -> Any:
-        if f"{call.method} {call.path}" == on:
-            bench.pg.handle = truly  # type: ignore[method-assign]
-            do()
-        return truly(call)
-    bench.pg.handle = handle  # type: ignore[method-assign]
-
-
 @EVERYWHERE
 @row("F04")
 def test_f04_an_order_that_another_worker_is_sending_is_in_progress(bench: Bench) -> None:
@@ -148,24 +136,6 @@ def test_f04_an_order_that_another_worker_is_sending_is_in_progress(bench: Bench
     assert shop.charge(charge()).status == "paid"
     assert [error.order_id for error in told] == ["o1"]
     assert shop.sent(CHARGES) == 1
-
-
-def in_a_thread(do: Any) -> Any:
-    """`do` in another thread, waited for; what it raises is raised here."""
-    def call() -> None:
-        errors: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                do()
-            except BaseException as error:
-                errors.append(error)
-        thread = threading.Thread(target=run)
-        thread.start()
-        thread.join(60)
-        if errors:
-            raise errors[0]
-    return call
 
 
 @EVERYWHERE
