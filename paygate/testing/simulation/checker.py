@@ -1,0 +1,382 @@
+"""The judge of a simulation: plain journals in, violations out. It imports nothing of paygate.
+
+A history is a list of JSON-like events in the order in which they happened (`at` is seconds, ids are text):
+
+- ``asked``   call, verb, order, intent, amount, cart: the merchant calls. `intent` is what may happen once at most:
+              the order for a charge, the refund's own id for a refund. `cart` is what the payer wants to pay once.
+- ``request`` n, kind, orders, intents, amount, guarded, fate, call: what reached the PG. `kind` is charge, refund,
+              schedule or unschedule; `fate` is "unprocessed" where the PG did not begin and the client was told so
+              completely, else "maybe". `guarded`: the PG compares the balance the request states.
+- ``look``    orders, shown, back: a question that reached the PG, and what its whole answer showed: "absent",
+              "record", "failed" (a record that untruly says so) or "nothing" (no usable answer); `back` is the balance
+              given back it showed.
+- ``moved``   kind, order, intent, amount, call: the PG moved money. `kind` is charge or refund.
+- ``told``    call, said, amount: what the merchant was told: paid, pending, no (it did not happen), unknown, busy,
+              bad (this very call did nothing), done (a refund), held (dated charges). A call that died is told nothing.
+- ``decided`` intent: a person said what became of it, so it may be sent again.
+- ``row``     book ("payment" or "cancel"), id, order, state, amount, paid, attention: the ledger in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Event = Mapping[str, Any]
+
+_READINGS = ("look", "hook")
+"""What these tell is how the PG's record stands, not what became of a call."""
+OPEN = ("scheduled", "opened", "sent", "unknown")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the PG behaves: what the judge must know of it.
+
+    `askable`: it can be asked by our order id and its "not found" counts once the settle window is over.
+    """
+
+    askable: bool = True
+    settle_s: float = 120.0
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What must never happen, and did. `step` is the number of the event at which it showed; None: in the end."""
+
+    kind: str
+    about: str
+    text: str
+    step: int | None = None
+
+    def __str__(self) -> str:
+        where = "in the end" if self.step is None else f"event {self.step}"
+        return f"{self.kind}: {self.about}: {self.text} ({where})"
+
+
+@dataclass
+class _Intent:
+    """One thing that may happen once at most."""
+
+    sent_at: float | None = None
+    """When the last request that may have arrived did."""
+    misses: list[float] = field(default_factory=list)
+    """Whole answers since then that showed nothing of it."""
+    shown: bool = False
+    """Whether a whole answer since then showed a record."""
+    moves: int = 0
+    no_at: int | None = None
+    """The event at which the merchant was told that it did not happen."""
+    sent_since_no: bool = False
+    is_late: bool = False
+    """Whether it happened after a "no": a person must be told, and until then the "no" may be repeated."""
+    is_denied: bool = False
+    """Whether the PG's own record untruly said that it failed."""
+    back: int | None = None
+    """For a refund: what had been given back when it was sent last."""
+
+
+@dataclass
+class _Order:
+    amounts: list[int] = field(default_factory=list)
+    """What it was asked for under."""
+    cart: str | None = None
+    charges: list[int] = field(default_factory=list)
+    back: int = 0
+    refunds: dict[str, int] = field(default_factory=dict)
+    """Given back, by refund."""
+    last_refund: str | None = None
+    row: Event | None = None
+    is_asked: bool = False
+
+    @property
+    def taken(self) -> int:
+        return sum(self.charges)
+
+
+class Judge:
+    """Feed it events as they happen; `violations` grows. `end()` judges what the ledger says in the end."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        self.violations: list[Violation] = []
+        self.step = -1
+        self._orders: dict[str, _Order] = {}
+        self._charges: dict[str, _Intent] = {}
+        self._refunds: dict[str, _Intent] = {}
+        self._calls: dict[int, Event] = {}
+        self._moved_by: dict[int, int] = {}
+        self._refund_rows: dict[str, Event] = {}
+        self._late: list[tuple[str, str, int]] = []
+        """(kind, intent, event): money that moved after a "no", for which a person must have been told."""
+        self._last_of_cart: dict[str, tuple[str, str]] = {}
+        """The cart's order that was asked for last, and what was said of it last."""
+
+    def forget(self, order: str) -> None:
+        """Do not judge an order that belongs to the scenery."""
+        self._orders.pop(order, None)
+        self._charges.pop(order, None)
+
+    def feed(self, event: Event) -> None:
+        """Take one event."""
+        self.step += 1
+        getattr(self, f"_{event['what']}")(event)
+
+    def found(self, kind: str, about: str, text: str, *, at_end: bool = False) -> None:
+        """Note a violation."""
+        self.violations.append(Violation(kind, about, text, None if at_end else self.step))
+
+    def _order(self, id: str) -> _Order:
+        return self._orders.setdefault(id, _Order())
+
+    def _charge(self, id: str) -> _Intent:
+        return self._charges.setdefault(id, _Intent())
+
+    def _refund(self, id: str) -> _Intent:
+        return self._refunds.setdefault(id, _Intent())
+
+    # What the merchant does
+
+    def _asked(self, e: Event) -> None:
+        self._calls[e["call"]] = e
+        if e["verb"] not in ("charge", "pay", "schedule"):
+            if e["verb"] == "conflict":
+                self._order(e["order"]).amounts.append(e["amount"])
+            return
+        order, cart = self._order(e["order"]), e.get("cart")
+        order.is_asked = True
+        order.amounts.append(e["amount"])
+        order.cart = cart
+        if cart is None:
+            return
+        before, said = self._last_of_cart.get(cart, (e["order"], ""))
+        if before != e["order"] and said != "no":
+            self.found("unsafe resend", e["order"], f"a new order id for what {before} may have paid already")
+        self._last_of_cart[cart] = (e["order"], said if before == e["order"] else "")
+
+    def _told(self, e: Event) -> None:
+        asked, said = self._calls[e["call"]], e["said"]
+        if asked.get("verb") == "refund":
+            self._told_of_refund(asked, said, e)
+        elif (about := e.get("order") or asked.get("order")) is not None:
+            self._told_of_charge(about, asked["verb"], said, e)
+        about = str(asked.get("intent") or asked.get("order"))
+        is_late = any(i[about].is_late for i in (self._charges, self._refunds) if about in i)
+        if said in ("no", "bad") and self._moved_by.get(e["call"]) and not is_late:
+            self.found("false decline", about, "the call moved money and was told that it did not")
+
+    def _told_of_charge(self, id: str, verb: str, said: str, e: Event) -> None:
+        order, intent = self._order(id), self._charge(id)
+        if said == "paid" and order.charges != [e["amount"]]:
+            self.found("false success", id,
+                       f"told that {e['amount']} was paid; the PG took {order.charges or 'nothing'}")
+        if verb not in _READINGS:
+            self._remember(intent, said)
+            if said == "no" and order.charges and intent.is_denied and not intent.is_late:
+                intent.is_late = True
+                self._late.append(("charge", id, self.step))
+        if said == "no" and verb not in _READINGS and order.charges and not intent.is_late:
+            self.found("false decline", id, f"told that it did not happen; the PG had taken {order.charges}")
+        if order.cart is not None and said not in ("bad", "busy") and verb not in _READINGS \
+                and self._last_of_cart.get(order.cart, ("", ""))[0] == id:
+            self._last_of_cart[order.cart] = (id, said)
+
+    def _told_of_refund(self, asked: Event, said: str, e: Event) -> None:
+        id, order = asked["intent"], self._order(asked["order"])
+        given, intent = order.refunds.get(id, 0), self._refund(id)
+        if said == "done" and given != e["amount"]:
+            self.found("false success", id, f"told that {e['amount']} was given back; the PG gave {given}")
+        if said == "no" and given and not intent.is_late:
+            self.found("false decline", id, f"told that it did not happen; the PG had given {given} back")
+        self._remember(intent, said)
+
+    def _remember(self, intent: _Intent, said: str) -> None:
+        if said == "no":
+            intent.no_at, intent.sent_since_no = self.step, False
+        elif said not in ("bad", "busy"):
+            intent.no_at = None
+
+    def _decided(self, e: Event) -> None:
+        for intents in (self._charges, self._refunds):
+            if e["intent"] in intents:
+                intents[e["intent"]].sent_at = None
+
+    # What reaches the PG
+
+    def _request(self, e: Event) -> None:
+        match e["kind"]:
+            case "charge" | "schedule":
+                for id in e["orders"]:
+                    self._sent(self._charge(id), id, e, self._may_charge_again)
+            case "refund":
+                self._refund_request(e)
+            case "unschedule" if not e["orders"]:
+                self.found("unsafe resend", "unschedule", "a request that names no order stops all of them")
+
+    def _sent(self, intent: _Intent, id: str, e: Event, may: Any) -> None:
+        if intent.sent_at is not None and (why := may(intent, e)) is not None:
+            self.found("unsafe resend", id, why)
+        intent.sent_since_no = True
+        if e["fate"] == "maybe":
+            intent.sent_at, intent.misses, intent.shown = e["at"], [], False
+
+    def _may_charge_again(self, intent: _Intent, e: Event) -> str | None:
+        if intent.shown:
+            return "sent again although the PG had shown a record of it"
+        if not self.rules.askable:
+            return "sent again, and this PG can prove no absence"
+        return self._too_early(intent)
+
+    def _too_early(self, intent: _Intent) -> str | None:
+        assert intent.sent_at is not None
+        if len(intent.misses) < 2:
+            return f"sent again after {len(intent.misses)} look-ups that found nothing; two are needed"
+        if intent.misses[-1] - intent.misses[0] < self.rules.settle_s / 4 - 0.001:
+            return "sent again after look-ups too close to each other"
+        if intent.misses[-1] - intent.sent_at < self.rules.settle_s - 0.001:
+            return "sent again before the settle window was over"
+        return None
+
+    def _refund_request(self, e: Event) -> None:
+        (order_id,), (id,) = e["orders"], e["intents"]
+        order, intent, owner = self._order(order_id), self._refund(id), self._charge(order_id)
+        if owner.sent_at is not None and not owner.shown and not order.charges:
+            self.found("unsafe resend", id, "money asked back of an order whose charge was in doubt")
+        before = order.last_refund
+        if before not in (None, id) and (open_one := self._refund(str(before))).sent_at is not None \
+                and not open_one.shown and not open_one.misses:
+            self.found("unsafe resend", id, f"asked for while the refund {before} of the same order was in doubt")
+        self._sent(intent, id, e, self._may_refund_again)
+        if e["fate"] == "maybe":
+            intent.back, order.last_refund = order.back - order.refunds.get(id, 0), id
+
+    def _may_refund_again(self, intent: _Intent, e: Event) -> str | None:
+        if not intent.misses:
+            return "sent again without a look at the balance that showed it undone"
+        if intent.shown:
+            return "sent again although the balance had changed"
+        return None if e["guarded"] else self._too_early(intent)
+
+    def _look(self, e: Event) -> None:
+        if e["shown"] == "nothing":
+            return
+        for id in e["orders"]:
+            intent = self._charge(id)
+            if e["shown"] == "failed":
+                intent.is_denied = True
+            elif e["shown"] == "absent":
+                intent.misses.append(e["at"])
+            else:
+                intent.shown = True
+            refund = self._refunds.get(self._order(id).last_refund or "")
+            if refund is not None and refund.sent_at is not None and e["shown"] == "record":
+                if e["back"] == refund.back:
+                    refund.misses.append(e["at"])
+                else:
+                    refund.shown = True
+
+    def _moved(self, e: Event) -> None:
+        order, amount = self._order(e["order"]), e["amount"]
+        if e.get("call") is not None:
+            self._moved_by[e["call"]] = self._moved_by.get(e["call"], 0) + amount
+        if e["kind"] == "charge":
+            order.charges.append(amount)
+            intent = self._charge(e["order"])
+            if len(order.charges) > 1:
+                self.found("double", e["order"], f"charged {len(order.charges)} times: {order.charges}")
+            if order.amounts and amount not in order.amounts:
+                self.found("wrong amount", e["order"], f"{amount} was taken, {order.amounts[0]} was asked for")
+            if not order.is_asked:
+                self.found("phantom", e["order"], "money was taken that nobody asked for")
+        else:
+            order.back += amount
+            order.refunds[e["intent"]] = order.refunds.get(e["intent"], 0) + amount
+            intent = self._refund(e["intent"])
+            if order.back > order.taken:
+                self.found("over-refund", e["order"], f"{order.back} was given back of {order.taken}")
+        intent.moves += 1
+        if intent.moves > 1 and e["kind"] == "refund" and e.get("call") is not None:
+            self.found("double", e["intent"], f"given back {intent.moves} times")
+        if intent.no_at is not None and not intent.sent_since_no:
+            intent.is_late = True
+            self._late.append((e["kind"], e["order"] if e["kind"] == "charge" else e["intent"], self.step))
+
+    # What the ledger says in the end
+
+    def _row(self, e: Event) -> None:
+        if e["book"] == "cancel":
+            self._refund_rows[e["id"]] = e
+        else:
+            self._order(e["id"]).row = e
+
+    def end(self) -> list[Violation]:
+        """Judge the final ledger. Returns all violations."""
+        self._judge_late()
+        for id, order in self._orders.items():
+            self._judge_order(id, order)
+        for id, row in self._refund_rows.items():
+            self._judge_refund(id, row)
+        self._judge_books()
+        return self.violations
+
+    def _judge_late(self) -> None:
+        for kind, id, step in self._late:
+            row = self._order(id).row if kind == "charge" else self._refund_rows.get(id)
+            if row is None or not row["attention"]:
+                self.violations.append(Violation(
+                    "false decline", id, "it happened after the merchant was told no, and no person was told", step))
+
+    def _judge_order(self, id: str, order: _Order) -> None:
+        row = order.row
+        if row is None:
+            if order.charges:
+                self.found("lost", id, f"{order.taken} was taken and the ledger knows nothing of it", at_end=True)
+            elif self._charge(id).sent_at is not None:
+                self.found("unannounced", id, "it was sent, and was not in the ledger before", at_end=True)
+            return
+        state, flagged = row["state"], bool(row["attention"])
+        if state in OPEN and not flagged:
+            self.found("stuck", id, f"it is {state} and nobody is told", at_end=True)
+        if row["paid"] and order.charges != [row["amount"]]:
+            self.found("phantom", id, f"the ledger says paid; the PG took {order.charges or 'nothing'}", at_end=True)
+        if order.charges and not row["paid"]:
+            if not flagged:
+                self.found("lost", id, f"{order.taken} was taken; the ledger says {state}", at_end=True)
+            elif self.rules.askable:
+                self.found("stuck", id, f"{order.taken} was taken and the PG can be asked; it is {state}", at_end=True)
+
+    def _judge_refund(self, id: str, row: Event) -> None:
+        order = self._order(row["order"])
+        given, state, flagged = order.refunds.get(id, 0), row["state"], bool(row["attention"])
+        if state in OPEN and not flagged:
+            self.found("stuck", id, f"the refund is {state} and nobody is told", at_end=True)
+        if state == "answered" and given != row["amount"]:
+            self.found("phantom", id, f"the ledger says {row['amount']} was given back; the PG gave {given}",
+                        at_end=True)
+        if given and state != "answered" and not flagged:
+            self.found("lost", id, f"{given} was given back; the ledger says {state}", at_end=True)
+
+    def _judge_books(self) -> None:
+        """Double entry: what the shop holds by the PG's journal is what it holds by its ledger, order by order."""
+        known = {id for o in self._orders.values() for id in o.refunds} & set(self._refund_rows)
+        for id, order in self._orders.items():
+            if order.row is None or order.row["attention"]:
+                continue
+            rows = [r for r in self._refund_rows.values() if r["order"] == id]
+            strange = set(order.refunds) - known
+            if strange or any(r["attention"] for r in rows):
+                continue  # Judged one by one above; a refund made beside the ledger is nobody's entry.
+            ours = (order.row["amount"] if order.row["paid"] else 0) - sum(
+                r["amount"] for r in rows if r["state"] == "answered")
+            if ours != order.taken - order.back:
+                self.found("books", id, at_end=True, text=(
+                    f"the PG holds {order.taken - order.back} for the shop, the ledger says {ours}"))
+
+
+def judge(history: Iterable[Event], rules: Rules | None = None) -> list[Violation]:
+    """Judge a whole history."""
+    made = Judge(rules)
+    for event in history:
+        made.feed(event)
+    return made.end()
