@@ -29,6 +29,7 @@ from .refunds import (
     given,
     is_stopped,
     known,
+    later_than,
     look_at_refund,
     may_hold,
     recorded,
@@ -116,7 +117,8 @@ def _send(account: Account, command: Cancel | CancelWhole, row: Row, talk: Talk)
     beyond = Beyond()
     try:
         payment = yield from balance(account, row, talk)
-        if row.before is not None and not is_stopped(row) and (done := (yield from _late(row, payment))) is not None:
+        if row.before is not None and not is_stopped(row) and (done := (
+                yield from _late(account, row, payment))) is not None:
             return done
         beyond = yield from _beyond(account, command, row, payment)
         money = None if beyond.may_be_this else _amount(command, payment)
@@ -152,14 +154,15 @@ def _given_up(row: Row, attention: str | None = None) -> Steps[bool]:
     return moved is not None
 
 
-def _late(row: Row, payment: Payment) -> Steps[Cancellation | None]:
+def _late(account: Account, row: Row, payment: Payment) -> Steps[Cancellation | None]:
     """A refund that was proven not done, asked for again: what the PG did with the first asking comes first.
 
     Raises: OutcomeUnknown where the balance moved by something else meanwhile: then only a person can tell.
     """
-    if given(row, payment) == 0:
+    later = yield from later_than(account, row)
+    if given(row, payment) == accounted(later):
         return None
-    if shows(row, payment):
+    if shows(row, payment, later):
         return (yield from recorded(row, payment, attention="late: the PG gave it back after it was thought not sent"))
     raise OutcomeUnknown(f"the balance of order {row.order_id} moved since this refund was first asked for; look at "
                          "the PG's record, then use a new cancel_id", order_id=row.order_id)

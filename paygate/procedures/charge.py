@@ -31,7 +31,7 @@ from .outcome import (
     unrecorded_doubt,
 )
 from .settle import ask, in_doubt, interrupted, look, payment_of, settle, unrecorded
-from .steps import Steps, change, via
+from .steps import Steps, change, reread, via
 from .talk import Talk
 
 
@@ -115,8 +115,12 @@ def never_left(account: Account, row: Row, fault: Exception) -> Steps[PaygateErr
     """Nothing left this machine: write that down and say it."""
     error = as_not_sent(row, fault)
     try:
-        yield from change(row, "nothing was sent", state=State.NOT_SENT, lease_until=None, check_at=None,
-                          refusal=refusal_text(error) if isinstance(error, Refused) else None)
+        moved = yield from change(row, "nothing was sent", state=State.NOT_SENT, lease_until=None, check_at=None,
+                                  refusal=refusal_text(error) if isinstance(error, Refused) else None)
+        if moved is None and (yield from reread(row)).state is not State.NOT_SENT:
+            # This call sent nothing, and that says nothing of the worker that has the row by now.
+            return InProgress(f"another worker holds {row.id}; ask again later, do not use a new id",
+                              order_id=row.order_id)
     except LedgerError:
         error.unrecorded = True
     return error

@@ -10,7 +10,7 @@ from functools import partial
 
 from ..capability import Capability
 from ..commands import Pay, Register
-from ..errors import BadCommand, Conflict, Forged, NotSent, OutcomeUnknown, PaygateError, Refused
+from ..errors import BadCommand, Conflict, Forged, InProgress, NotSent, OutcomeUnknown, PaygateError, Refused
 from ..flow import Flow
 from ..ledger.row import Book, Kind, LedgerError, Row, State
 from ..ledger.rules import Verdict, key_digest, next_check
@@ -69,7 +69,7 @@ def prepare(account: Account, fresh: Row, open_window: Callable[[str | None], Fl
     try:
         checkout = yield from talk.say(open_window(row.provider_id))
         checkout = yield from _handed_out(account, row, checkout)
-    except GeneratorExit:
+    except (GeneratorExit, InProgress):
         raise
     except LedgerError as error:
         failed: Exception = not_sent(row, f"the ledger cannot be written ({error})")
@@ -87,9 +87,12 @@ def prepare(account: Account, fresh: Row, open_window: Callable[[str | None], Fl
 def _handed_out(account: Account, row: Row, checkout: Checkout) -> Steps[Checkout]:
     shown = yield from noted(account, row, checkout)
     now = account.now()
-    yield from change(row, "handed to the payer", state=State.SENT, lease_until=None, sent_at=now,
-                      checks=_FIRST_CHECK, check_at=next_check(_FIRST_CHECK, now, account.settle_s),
-                      provider_id=checkout.provider_id or row.provider_id)
+    moved = yield from change(row, "handed to the payer", state=State.SENT, lease_until=None, sent_at=now,
+                              checks=_FIRST_CHECK, check_at=next_check(_FIRST_CHECK, now, account.settle_s),
+                              provider_id=checkout.provider_id or row.provider_id)
+    if moved is None:
+        # A window that the ledger is not bound to must not be shown: nobody would look for what is paid in it.
+        raise InProgress(f"another worker holds {row.id}; ask again later, do not use a new id", order_id=row.order_id)
     return shown
 
 
@@ -136,7 +139,7 @@ def _shown_again(account: Account, row: Row, open_window: Callable[[str | None],
         if _could_take_it_twice(account, row, checkout):
             raise OutcomeUnknown("the PG has a payment of it that is not finished")
         checkout = yield from _handed_out(account, row, checkout)
-    except Conflict:
+    except (Conflict, InProgress):
         raise
     except (PaygateError, LedgerError) as error:
         raise _not_shown_again(row, error) from None

@@ -120,23 +120,32 @@ def known(account: Account, row: Row) -> Steps[int]:
     return max(ours, 0 if noted is None else noted.cancelled.amount)
 
 
-def shows(row: Row, payment: Payment) -> bool:
-    """Whether `payment` shows this very refund: the balance is lower by exactly its amount and, where the PG lists
-    refunds, by one new one; where the PG had refused it, that one must also give our reason.
+def shows(row: Row, payment: Payment, later: Sequence[Row] = ()) -> bool:
+    """Whether `payment` shows this very refund: beside `later` ones of ours the balance is lower by exactly its amount
+    and, where the PG lists refunds, by one new one; where the PG had refused it, that one must also give our reason.
     """
-    if row.money is None or given(row, payment) != row.money.amount:
+    if row.money is None or given(row, payment) - accounted(later) != row.money.amount:
         return False
     if row.result is None or not payment.cancellations:
         return row.refusal is None
     asked = load(row.result, Asked)
     listed = {c.provider_id for c in asked.payment.cancellations}
     new = [c for c in payment.cancellations if c.provider_id is None or c.provider_id not in listed]
-    return len(new) == 1 and new[0].money == row.money and (row.refusal is None or new[0].reason == asked.reason)
+    ours = Counter(c.money.amount for c in new) - Counter(r.money.amount for r in later if r.money is not None)
+    return ours == {row.money.amount: 1} and (row.refusal is None or any(
+        c.money == row.money and c.reason == asked.reason for c in new))
 
 
 def given(row: Row, payment: Payment) -> int:
     """Minor units given back since the refund was measured."""
     return payment.cancelled.amount - (row.before or 0)
+
+
+def later_than(account: Account, row: Row) -> Steps[list[Row]]:
+    """Refunds of the same order that were done after this one was measured: they began at no smaller a balance."""
+    refunds: list[Row] = yield Entry("refunds", (account.scope, row.order_id))
+    return [r for r in refunds if r.id != row.id and r.state is State.ANSWERED and r.before is not None
+            and r.before >= (row.before or 0)]
 
 
 def recorded(row: Row, payment: Payment, *, attention: str | None = None) -> Steps[Cancellation]:
@@ -187,14 +196,15 @@ def look_at_refund(account: Account, row: Row, talk: Talk, *, mine: bool = False
         payment = yield from balance(account, row, talk)
     except (NotFound, BadCommand):
         payment = None
-    if payment is not None and shows(row, payment):
+    later = yield from later_than(account, row)
+    if payment is not None and shows(row, payment, later):
         late = "late: the PG gave it back after it was thought not sent" if row.state is State.NOT_SENT else None
         yield from recorded(evolve(row, lease_until=None), payment, attention=late)
         return (yield from reread(row))
     if row.state is State.NOT_SENT:
         return (yield from _watched(account, row, now))
     guard = account.spec.profile.cancel_guard.value
-    if payment is not None and given(row, payment) == 0:
+    if payment is not None and given(row, payment) == accounted(later):
         # What the PG itself called done is never proven not done by a record that does not show it.
         said_done = row.attention in (SAID_DONE, NAMED_ANOTHER) and guard is CancelGuard.COMPARE
         note, changes = missed(account, evolve(row, missed_at=None) if said_done else row, now)

@@ -10,9 +10,9 @@ from attrs import evolve
 from ..capability import Capability
 from ..codec import dump, load
 from ..commands import DatedCharge, Schedule, SchedulesOf, Unschedule
-from ..errors import BadCommand, NotFound, NotSent, OutcomeUnknown, PaygateError, Refused
+from ..errors import BadCommand, InProgress, NotFound, NotSent, OutcomeUnknown, PaygateError, Refused
 from ..ledger.row import Book, Kind, LedgerError, Row, State
-from ..ledger.rules import Verdict, key_digest
+from ..ledger.rules import Verdict, key_digest, next_check
 from ..model import PaymentStatus, ScheduledCharge, ScheduleStatus
 from .account import Account
 from .begin import check_verdict, judge_row, new_row, retake
@@ -135,11 +135,15 @@ def _send(account: Account, command: Schedule, rows: dict[str, Row], talk: Talk)
 
 
 def _never_left(rows: dict[str, Row], command: Schedule, fault: Exception) -> Steps[PaygateError]:
-    error = as_not_sent(rows[command.charges[0].order_id], fault)
+    error: PaygateError = as_not_sent(rows[command.charges[0].order_id], fault)
     for item in command.charges:
+        row = rows[item.order_id]
         try:
-            yield from change(rows[item.order_id], "nothing was sent", state=State.NOT_SENT, lease_until=None,
-                              check_at=None, refusal=refusal_text(error) if isinstance(error, Refused) else None)
+            moved = yield from change(row, "nothing was sent", state=State.NOT_SENT, lease_until=None, check_at=None,
+                                      refusal=refusal_text(error) if isinstance(error, Refused) else None)
+            if moved is None and (yield from reread(row)).state is not State.NOT_SENT:
+                error = InProgress(f"another worker holds {row.id}; ask again later, do not use a new id",
+                                   order_id=row.order_id)
         except LedgerError:
             error.unrecorded = True
     return error
@@ -226,7 +230,11 @@ def _settle(account: Account, row: Row, answer: ScheduledCharge | None, now: flo
         return (yield from _held(account, row, answer))
     if row.state is State.ANSWERED:
         why = "the PG does not know this dated charge any more" if answer is None else _OTHER_TERMS
-        moved = yield from change(row, why, state=row.state, check_at=None, attention=row.attention or why)
+        # One odd answer does not end the looks: what the PG takes on the date must still be written down.
+        later: dict[str, Any] = {} if row.check_at is None or now < row.check_at else {
+            "checks": row.checks + 1, "check_at": next_check(row.checks + 1, now, account.settle_s)}
+        changes = {**later, "attention": row.attention or why}
+        moved = row if evolve(row, **changes) == row else (yield from change(row, why, state=row.state, **changes))
         return moved if moved is not None else (yield from reread(row))
     if row.state not in (State.SENT, State.UNKNOWN):
         changes = watch(row, account, now)
@@ -271,8 +279,8 @@ def unschedule(account: Account, command: Unschedule) -> Steps[tuple[ScheduledCh
         pass  # What counts is what the PG holds now, asked next.
     except PaygateError:
         raise
-    except Exception:
-        pass  # A provider that fails on an answer knows no more than one that got none.
+    except Exception:  # noqa: S110 (a provider that fails on an answer knows no more than one that got none)
+        pass
     stopped: list[ScheduledCharge] = []
     for order_id in command.order_ids:
         stopped.append((yield from _stopped(account, order_id, talk)))  # noqa: PERF401 (a comprehension cannot yield)
