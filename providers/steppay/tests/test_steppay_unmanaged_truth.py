@@ -301,7 +301,7 @@ JSON, HTML = {"content-type": "application/json"}, {"content-type": "text/html"}
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
-def test_a_charge_turned_away_by_stepay_itself_is_not_sent_and_never_repeated_by_paygate(
+def test_a_charge_turned_away_by_the_pg_itself_is_not_sent_and_never_repeated_by_paygate(
         shop: Shop, status: int) -> None:
     key = shop.key()
     shop.pg.fault("too_many" if status == 429 else "unauthorized", on="POST /api/payment/billing")
@@ -320,7 +320,7 @@ def test_a_charge_turned_away_by_stepay_itself_is_not_sent_and_never_repeated_by
     (HTML, b"<html>denied</html>"), (JSON, b"{}"), (JSON, b""), (JSON, b'{"message": "no"}'),
     (JSON, b'{"errorCode": ""}'),
     (JSON, b'["errorCode"]'), (HTML, BODY), (JSON, BODY[:-1])])
-def test_the_same_status_without_stepays_own_body_proves_nothing(
+def test_the_same_status_without_the_pgs_own_body_proves_nothing(
         shop: Shop, status: int, headers: Mapping[str, str], body: bytes) -> None:
     key = shop.key()
     shop.pg.answers["/api/payment/billing"] = Response(status, {**headers, "retry-after": "0"}, body)
@@ -337,7 +337,7 @@ def test_the_same_status_without_stepays_own_body_proves_nothing(
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
-def test_a_refund_turned_away_is_told_so_only_with_stepays_own_body(shop: Shop, status: int) -> None:
+def test_a_refund_turned_away_is_told_so_only_with_the_pgs_own_body(shop: Shop, status: int) -> None:
     shop.gate.confirm("story-pay", shop.pay())
     refund = Cancel(cancel_id="c-1", order_id="story-pay", money=PART, reason="asked")
     shop.pg.answers["/api/internal/payment/cancel"] = Response(status, HTML, b"<html>")
