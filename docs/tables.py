@@ -1,14 +1,15 @@
-"""The tables that pages print from the providers' own declarations. `python docs/tables.py` writes them anew.
+"""The tables that pages print from the providers' declarations and from the tests. `python docs/tables.py` writes them.
 
 A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; a test fails where a page is stale.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from paygate.cli.providers import capability_table
@@ -16,7 +17,7 @@ from paygate.plugins import find_providers, load
 from paygate.provider import ProviderSpec
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "README.ko.md", ROOT / "docs/providers/index.md"]
+PAGES = [ROOT / "README.md", ROOT / "README.ko.md", ROOT / "docs/providers/index.md", ROOT / "docs/reliability.md"]
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -50,10 +51,47 @@ def _plain(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def failure_table() -> str:
+    """A Markdown table of what can go wrong, what holds then, and which tests show it; read off the tests' source."""
+    rows, awaited = (_literal(ROOT / "tests/failure_rows.py", name) for name in ("ROWS", "AWAITED"))
+    tests = row_tests()
+    lines = [["row", "what goes wrong", "what holds", "tests"], ["---"] * 4]
+    for number, (wrong, holds) in rows.items():
+        names = [f"`{name}`" for _, name in tests.get(number, ())]
+        lines.append([number, wrong, holds, "<br>".join(names) or f"none yet: {awaited[number]}"])
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def row_tests() -> dict[str, list[tuple[str, str]]]:
+    """Of each row, the tests that say they are its: (file, name)."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for file in sorted((ROOT / "tests").glob("test_*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef):
+                for number in _rows_of(node):
+                    found.setdefault(number, []).append((file.name, node.name))
+    return found
+
+
+def _rows_of(test: ast.FunctionDef) -> Iterator[str]:
+    for call in test.decorator_list:
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "row":
+            yield from (arg.value for arg in call.args if isinstance(arg, ast.Constant))
+
+
+def _literal(file: Path, name: str) -> dict[str, tuple[str, str]]:
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            made: dict[str, tuple[str, str]] = ast.literal_eval(node.value)
+            return made
+    raise LookupError(name)
+
+
 def renewed(text: str) -> str:
     """A page's text with its tables as they should be."""
-    made = {"capabilities": capability_table, "profiles": profile_table}
-    return _TABLE.sub(lambda m: f"{m[1]}\n{made[m[2]](specs())}\n{m[3]}", text)
+    made = {"capabilities": lambda: capability_table(specs()), "profiles": lambda: profile_table(specs()),
+            "failures": failure_table}
+    return _TABLE.sub(lambda m: f"{m[1]}\n{made[m[2]]()}\n{m[3]}", text)
 
 
 def main() -> int:
