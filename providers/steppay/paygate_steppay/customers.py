@@ -5,7 +5,9 @@ Source: V1 specification, customers (documented).
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from attrs import frozen
@@ -26,7 +28,7 @@ from .fields import Record
 PAGE_SIZE = "100"
 MOST_PAGES = 20
 _SAVING = ("PAYMENT_METHOD", "RECURRING_INITIAL")
-_NOTE = re.compile(r"([0-9]{1,19}):([0-9,]*):([0-9,]*)")
+_NOTE = re.compile(r"([0-9a-f]{32}):([0-9a-f,]*):([0-9,]*)")
 _KEY = re.compile(r"([0-9]{1,19}):([0-9]{1,19})")
 _CARD = re.compile(r"[0-9*-]{8,}")
 
@@ -77,28 +79,41 @@ def saved(content: Any) -> frozenset[int]:
 
 @frozen
 class Before:
-    """What is written down before a payer is shown a window in which to save a means of payment."""
+    """What is written down before a payer is shown a window in which to save a means of payment.
 
-    customer: int
-    methods: frozenset[int]
+    Fingerprints, because the ledger keeps no billing key.
+    """
+
+    customer: str
+    methods: frozenset[str]
     """The means of payment that were saved by then."""
     finished: frozenset[int]
-    """The orders that had saved theirs by then; any other may still be open in another window."""
+    """The numbers of the orders that had saved theirs by then; any other may still be open in another window."""
 
     def __str__(self) -> str:
-        return ":".join((str(self.customer), *(",".join(map(str, sorted(s))) for s in (self.methods, self.finished))))
+        return ":".join((self.customer, ",".join(sorted(self.methods)), ",".join(map(str, sorted(self.finished)))))
 
 
-def noted(text: str | None) -> Before:
-    """A `Before` from its text.
+def before(customer: int, methods: Iterable[int], finished: frozenset[int]) -> Before:
+    """What a customer has, as it may be written down."""
+    return Before(mark(str(customer)), frozenset(mark(key_of(customer, m).reveal()) for m in methods), finished)
 
-    Raises: Unreadable where there is none.
+
+def noted(text: str | None, customer: int) -> Before:
+    """A `Before` of this customer from its text.
+
+    Raises: Unreadable where there is none, or it is another customer's.
     """
     match = _NOTE.fullmatch(text or "")
-    if match is None:
-        raise Unreadable("it was not noted which means of payment there were before")
-    methods, finished = (frozenset(map(int, filter(None, match.group(n).split(",")))) for n in (2, 3))
-    return Before(int(match.group(1)), methods, finished)
+    if match is None or match.group(1) != mark(str(customer)):
+        raise Unreadable("it was not noted which means of payment this customer had before")
+    methods, finished = (frozenset(filter(None, match.group(n).split(","))) for n in (2, 3))
+    return Before(match.group(1), methods, frozenset(map(int, finished)))
+
+
+def mark(text: str) -> str:
+    """A fingerprint that is short and tells two customers, or two of their means of payment, apart."""
+    return hashlib.sha256(f"steppay:{text}".encode()).hexdigest()[:32]
 
 
 def saving_orders(content: Any) -> frozenset[int]:

@@ -28,7 +28,7 @@ def before(look: Looking, customer: int, number: int) -> Flow[customers.Before]:
     finished = yield from look.finished(others)
     if others:
         record = yield from look.customer(customer)
-    return customers.Before(customer, understood(customers.saved, record), finished)
+    return customers.before(customer, understood(customers.saved, record), finished)
 
 
 def issued_key(look: Looking, payment: Payment, note: str | None, is_told: Callable[[Secret], bool] | None
@@ -46,12 +46,11 @@ def issued_key(look: Looking, payment: Payment, note: str | None, is_told: Calla
         raise unclear("its order names no customer", payment.order_id)
     record = yield from look.customer(order.customer)
     held = understood(customers.saved, record, order_id=payment.order_id)
+    keys = [customers.key_of(order.customer, number) for number in held]
     if is_told is not None:
-        return next(filter(is_told, (customers.key_of(order.customer, number) for number in held)), None)
-    noted = understood(customers.noted, note, order_id=payment.order_id)
-    if noted.customer != order.customer:
-        raise unclear("it is the order of another customer", payment.order_id)
-    new = held - noted.methods
+        return next(filter(is_told, keys), None)
+    noted = understood(customers.noted, note, order.customer, order_id=payment.order_id)
+    new = [key for key in keys if customers.mark(key.reveal()) not in noted.methods]
     if not new:
         return None
     others = understood(customers.saving_orders, record) - noted.finished - {order.number}
@@ -60,4 +59,4 @@ def issued_key(look: Looking, payment: Payment, note: str | None, is_told: Calla
             f"the payer of order {payment.order_id} saved another means of payment as well, and the PG does not tell "
             "which is whose; register again under a new order_id", order_id=payment.order_id,
             next_step="register again under a new order_id, in one window only; never use a guessed key")
-    return customers.key_of(order.customer, min(new))
+    return new[0]

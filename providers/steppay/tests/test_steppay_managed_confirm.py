@@ -15,7 +15,7 @@ from paygate.assemble import connect
 from paygate.commands import Cancel, CancelWhole
 from paygate.errors import BadCommand, Declined, Forged, NotSent, OutcomeUnknown, PaygateError
 from paygate.ledger import MemoryLedger
-from paygate.ledger.row import State
+from paygate.ledger.row import Book, State
 from paygate.model import PaymentStatus
 from paygate.money import Money
 from paygate.subscriptions import SubscriptionStatus
@@ -33,7 +33,8 @@ class Shop:
 
     def __init__(self) -> None:
         self.pg = ManagedEmulator()
-        self.gate = connect(SPEC, self.pg.settings(), ledger=MemoryLedger(), http=EmulatorTransport(self.pg),
+        self.ledger = MemoryLedger()
+        self.gate = connect(SPEC, self.pg.settings(), ledger=self.ledger, http=EmulatorTransport(self.pg),
                             clock=self.pg.clock)
         self.lie: Callable[[Order], Any] | None = None
         answer = self.pg.answer
@@ -65,7 +66,7 @@ class Shop:
         return self.pg.browse(window.action.to_dict(), outcome)
 
     def state(self, order_id: str) -> State:
-        row = self.gate._driver.ledger.get("steppay-managed/test", "payment", order_id)  # type: ignore[arg-type]
+        row = self.ledger.get("steppay-managed/test", Book.PAYMENT, order_id)
         assert row is not None
         return row.state
 

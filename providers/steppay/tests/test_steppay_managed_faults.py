@@ -25,7 +25,7 @@ from paygate.commands import Cancel, CancelWhole
 from paygate.errors import PaygateError
 from paygate.gateway import Gateway
 from paygate.ledger import MemoryLedger
-from paygate.ledger.row import Kind, Row, State
+from paygate.ledger.row import Book, Kind, Row, State
 from paygate.model import Event, PaymentStatus
 from paygate.money import Money
 from paygate.subscriptions import Interval, Renew
@@ -234,8 +234,8 @@ class Run:
 
     # What must hold
 
-    def row(self, id: str, kind: str = "payment") -> Row | None:
-        return self.ledger.get("steppay-managed/test", kind, id)  # type: ignore[arg-type]
+    def row(self, id: str) -> Row | None:
+        return self.ledger.get("steppay-managed/test", Book.PAYMENT, id)
 
     def faults(self) -> list[str]:
         return [*self._payments(), *self._renewals(), *self._refunds()]

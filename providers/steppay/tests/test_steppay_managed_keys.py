@@ -17,7 +17,7 @@ from paygate.commands import Customer, DeleteKey, Register
 from paygate.errors import BadCommand, NotSent, OutcomeUnknown, PaygateError
 from paygate.gateway import Gateway
 from paygate.ledger import MemoryLedger
-from paygate.ledger.row import State
+from paygate.ledger.row import Book, State
 from paygate.model import BillingKey, Checkout
 from paygate.money import Money
 from paygate.subscriptions import ChangeMethod, Interval, Subscribe
@@ -156,7 +156,7 @@ def test_a_key_of_another_registration_is_never_told_twice(shop: Shop) -> None:
     one = shop.window("reg-2")
     shop.save(one)
     # The PG forgets that the card was there before, and lags with the new one.
-    note = shop.ledger.get("steppay-managed/test", "event", f"window:{one.provider_id}")
+    note = shop.ledger.get("steppay-managed/test", Book.EVENT, f"window:{one.provider_id}")
     customer, _, finished = note.result.split(":")
     shop.ledger.change(evolve(note, result=f"{customer}::{finished}"), "a note that knows of no card")
     customer_shows(shop.pg, lambda c: c["paymentMethods"].pop())
@@ -199,8 +199,15 @@ def test_what_was_noted_survives_the_process(tmp_path: Path) -> None:
     shop.gate.close()
 
 
-def test_the_note_is_not_shown_to_the_merchant(shop: Shop) -> None:
+def test_the_note_is_not_shown_to_the_merchant_and_holds_no_key(tmp_path: Path) -> None:
+    shop = Shop(str(tmp_path / "ledger.sqlite"))
+    real = shop.save(shop.window("reg-0"))
+    assert shop.key("reg-0") == real
     assert shop.window("reg-1").note is None
+    shop.gate.close()
+    held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"window:order_" in held
+    assert real.encode() not in held
 
 
 def test_a_card_that_was_deleted_is_not_replaced_by_another(shop: Shop) -> None:

@@ -15,7 +15,7 @@ from paygate.assemble import connect
 from paygate.errors import BadCommand, Declined, InProgress, OutcomeUnknown, PaygateError
 from paygate.gateway import Gateway
 from paygate.ledger import MemoryLedger
-from paygate.ledger.row import LedgerError, Row, State
+from paygate.ledger.row import Book, LedgerError, Row, State
 from paygate.model import Checkout, Event, EventKind, Payment, PaymentStatus
 from paygate.money import Money
 from paygate.subscriptions import ChangeMethod, Interval, Renew, SubscriptionStatus
@@ -86,7 +86,7 @@ class Shop:
         return len([c for c in self.pg.calls if c.method == "POST" and c.path.endswith("/renew")])
 
     def row(self, order_id: str = "r-1") -> Row:
-        row = self.ledger.get("steppay-managed/test", "payment", order_id)  # type: ignore[arg-type]
+        row = self.ledger.get("steppay-managed/test", Book.PAYMENT, order_id)
         assert row is not None
         return row
 
