@@ -14,6 +14,7 @@ COMMANDS = {
     "trace": ("paygate.cli.trace:command", "Tell everything the ledger knows of one order."),
     "resolve": ("paygate.cli.resolve:resolve", "Say, as a person, what became of an order nobody can look up."),
     "acknowledge": ("paygate.cli.resolve:acknowledge", "Put an attention aside, as a person."),
+    "webhooks": ("paygate.cli.webhooks:command", "List events that wait for their handlers, or tell one again."),
     "sandbox": ("paygate.cli.sandbox:command", "Serve emulated payment gateways on this machine. No real money."),
 }
 """Each command's "module:command" and its line in `paygate --help`; the module is imported when the command runs."""
