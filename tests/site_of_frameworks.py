@@ -47,8 +47,10 @@ class Got:
 class Slow:
     """A body that comes in pieces; `wait` is called before each."""
 
-    def __init__(self, pieces: Iterable[bytes], wait: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, pieces: Iterable[bytes], wait: Callable[[], None] = lambda: None, *,
+                 breaks_off: bool = False) -> None:
         self.pieces = list(pieces)
+        self.breaks_off = breaks_off
         self.wait = wait
         self.was_read = 0
 
@@ -265,6 +267,8 @@ async def over_asgi(app: Any, method: str, target: str, headers: Mapping[str, st
         if isinstance(body, bytes):
             return {"type": "http.request", "body": body, "more_body": False}
         piece = await asyncio.to_thread(body.read)
+        if body.breaks_off and not piece:
+            return {"type": "http.disconnect"}
         return {"type": "http.request", "body": piece, "more_body": bool(piece)}
 
     async def send(message: Any) -> None:

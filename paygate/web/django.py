@@ -50,6 +50,9 @@ def _read(reader: BodyReader, request: HttpRequest, wanted: Body) -> bytes:
 
 def _response(answer: Answer) -> HttpResponse:
     response = HttpResponse(answer.body, status=answer.status)
+    # What there is to say is in our own log: Django would mail each refused webhook of a flood to the administrators.
+    response._has_been_logged = True
+    response["content-length"] = str(len(answer.body))
     for name, value in answer.headers:
         response[name] = value
     for cookie in answer.cookies:

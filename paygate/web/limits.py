@@ -25,12 +25,12 @@ class Bucket:
     _left: float = field(init=False, default=0.0)
     _at: float | None = field(init=False, default=None)
 
-    def take(self, now: float) -> bool:
-        """Take one, if there is one."""
+    def take(self, now: float, *, spare: float) -> bool:
+        """Take one, if there is one and `spare` (a part of all it can hold) stays behind."""
         most = max(1.0, self.rate)
         self._left = most if self._at is None else min(most, self._left + (now - self._at) * self.rate)
         self._at = now
-        if self._left < 1.0:
+        if self._left < 1.0 or self._left < spare * most:
             return False
         self._left -= 1.0
         return True
@@ -39,13 +39,13 @@ class Bucket:
 class Lookups:
     """Lets look-ups through: `per_s` a second, one at a time for each transaction, none about what was just refused.
 
-    What names an order or a payment of the ledger has a bucket of its own, so that a flood of invented ones does not
-    keep true ones waiting.
+    Half of what may be asked at once is kept for what names an order or a payment of the ledger, so that a flood of
+    invented ones does not keep true ones waiting.
     """
 
     def __init__(self, clock: Clock, per_s: float) -> None:
         self._clock = clock
-        self._buckets = {True: Bucket(per_s), False: Bucket(per_s)}
+        self._bucket = Bucket(per_s)
         self._asking: set[str] = set()
         self._refused: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
@@ -67,7 +67,9 @@ class Lookups:
     def begin(self, subject: str, *, known: bool) -> bool:
         """Whether `subject` may be looked up now; if so, call `end` afterwards."""
         with self._lock:
-            if subject in self._asking or not self._buckets[known].take(self._clock.monotonic()):
+            if subject in self._asking:
+                return False
+            if not self._bucket.take(self._clock.monotonic(), spare=0.0 if known else 0.5):
                 return False
             self._asking.add(subject)
             return True
