@@ -168,3 +168,8 @@ def test_another_sites_page_cannot_act_for_the_payer(
     assert browser.post(f"{page}/approve", headers={"origin": origin}).status_code == 403
     assert box.emulator("fakepg").journal.entries == []
     assert browser.post(f"{page}/approve", headers={"origin": box.url("fakepg")}).status_code == 303
+
+
+def test_no_page_keeps_a_browser_from_saying_whose_page_acts(gate: Gateway, browser: httpx.Client) -> None:
+    # With "no-referrer" a browser sends "Origin: null" along with a page's own form, which would be refused.
+    assert browser.get(_page(gate)).headers["referrer-policy"] == "same-origin"

@@ -67,7 +67,7 @@ def room(path: str) -> Response:
     """A file of the control room."""
     body = files("paygate.sandbox").joinpath("room", path.removeprefix("/")).read_bytes()
     return Response(200, {**_HEADERS, "content-type": f"{ROOM[path]}; charset=utf-8", "vary": "accept",
-                          "content-security-policy": _POLICY, "referrer-policy": "no-referrer",
+                          "content-security-policy": _POLICY, "referrer-policy": "same-origin",
                           "cross-origin-opener-policy": "same-origin"}, body)
 
 

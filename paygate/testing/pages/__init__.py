@@ -28,7 +28,7 @@ _TYPES = {"payer.css": "text/css; charset=utf-8", "payer.js": "text/javascript; 
 # Forms may lead to the shop's own address, http or https: browsers apply form-action to where an answer redirects.
 _POLICY = ("default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
            "form-action 'self' http: https:; base-uri 'none'")
-_SAFE = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
+_SAFE = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "same-origin"}
 _HEADERS = {"content-type": "text/html; charset=utf-8", "content-security-policy": _POLICY, **_SAFE}
 
 
