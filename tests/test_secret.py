@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from paygate import Secret
-from paygate.secret import reveal_all, secret_or_none
+from paygate.secret import opened, reveal_all, sealed, secret_or_none
 
 CANARY = "canary-4711"
 
@@ -75,3 +75,31 @@ def test_helpers_go_through_nested_values_and_leave_the_rest() -> None:
     assert secret_or_none(None) is None
     assert secret_or_none("a") == Secret("a")
     assert reveal_all({"a": [Secret("x"), (Secret("y"), 1)], "b": None}) == {"a": ["x", ["y", 1]], "b": None}
+
+
+@pytest.mark.parametrize("text", ["", "x", CANARY, "빌링키", "a" * 31, "a" * 32, "a" * 33, "a" * 500, "\n\0"])
+def test_a_seal_is_opened_by_its_secret_alone_and_is_the_same_every_time(text: str) -> None:
+    under, made = Secret("under"), sealed(Secret(text), Secret("under"))
+    assert opened(made, under) == Secret(text)
+    assert sealed(Secret(text), under) == made
+    assert opened(made, Secret("other")) is None
+    assert sealed(Secret(text), Secret("other")) != made
+    assert set(made) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+    assert len(text) < 4 or text not in made
+
+
+def test_a_seal_that_was_changed_anywhere_or_written_otherwise_is_none() -> None:
+    under, made = Secret("under"), sealed(Secret(CANARY), Secret("under"))
+    for at, was in enumerate(made):
+        for now in "A-":
+            changed = made[:at] + now + made[at + 1:]
+            assert now == was or opened(changed, under) is None
+    for other in ("", "A", made[:-1], made[1:], made + "A", made + "=", f" {made}", f"{made}\n", "é", "\ud800",
+                  CANARY, made.swapcase()):
+        assert opened(other, under) is None
+
+
+def test_seals_under_one_secret_have_nothing_in_common() -> None:
+    seals = {sealed(Secret(f"{CANARY}-{n}"), Secret("under")) for n in range(50)}
+    assert len({seal[:8] for seal in seals}) == 50
+    assert len({seal[-8:] for seal in seals}) == 50
