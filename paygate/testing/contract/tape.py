@@ -150,11 +150,11 @@ def put(value: Any, at: Place, new: Any) -> Any:
     if isinstance(value, list) and isinstance(first, int):
         made = [put(v, tuple(rest), new) if n == first else v for n, v in enumerate(value)]
         return [v for n, v in enumerate(made) if not (n == first and not rest and new is GONE)]
-    copied = dict(value)
+    copied: dict[Any, Any] = dict(value)
     if not rest and new is GONE:
         copied.pop(first)
         return copied
-    copied[first] = put(value[first], tuple(rest), new)
+    copied[first] = put(copied[first], tuple(rest), new)
     return copied
 
 

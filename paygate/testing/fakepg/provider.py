@@ -218,7 +218,7 @@ FAKEPG = ProviderSpec(
         refuses_reused_order_id=assumed(True, _SOURCE), refuses_concurrent_order_id=assumed(True, _SOURCE),
         absence=assumed(Absence.NEVER_HAPPENED_AFTER_SETTLING, _SOURCE), schedule_run_by=assumed("pg", _SOURCE),
         register_takes_money=assumed(False, _SOURCE), cancel_guard=assumed(CancelGuard.CHECKSUM, _SOURCE),
-        hooks_never_sent=assumed((), _SOURCE),
+        hooks_never_sent=assumed(("a closed payment page",), _SOURCE),
         hook_signature=assumed("HMAC-SHA256 of time and body, checked where it is there, at most 300 s old", _SOURCE),
         settle_s=assumed(120.0, _SOURCE)))
 """Hand it to `connect(FAKEPG, {"api_key": "any"}, ledger=MemoryLedger(), http=...)`."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-ORDER = ("declared", "claimed", "truth", "answers")
+ORDER = ("declared", "claimed", "flows", "windows", "refunds", "lookups", "declines", "dated", "keys", "subscriptions",
+         "tokens", "text", "hooks", "signatures", "secrecy", "truth", "answers",
+         "echoes", "books")
 """The rooms, in the order in which they are run and told."""
 
 
