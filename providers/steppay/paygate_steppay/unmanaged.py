@@ -4,7 +4,7 @@ Only flows live here. StepPay finds no payment by our id and refuses no repeated
 unknown until a webhook or a person tells, and nothing is ever sent again. Receipts are read in receipts.py.
 
 The idKey of a payment that issued a billing key is that key, so it is sealed wherever it could be stored or shown
-(docs/adr/0009); the idKeys of other payments are their names and nothing more.
+(docs/adr/0010); the idKeys of other payments are their names and nothing more.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from .answers import accepted, known, unclear, understood
 from .asking import Asking
 from .settings import UnmanagedSettings
 
-
 SEAL = "key:"
 """How a sealed idKey begins. No idKey holds a colon."""
 _T = TypeVar("_T")
@@ -38,8 +37,8 @@ _T = TypeVar("_T")
 
 class Unmanaged(Provider):
     """One StepPay account with one PG behind it."""
-    return_keys = links.CHAIN_KEYS
 
+    return_keys = links.CHAIN_KEYS
 
     def __init__(self, settings: UnmanagedSettings) -> None:
         self._settings = settings
