@@ -14,6 +14,7 @@ from ..capability import Capability
 from ..codec import dump, load
 from ..errors import BadCommand, Forged, NotSent, OutcomeUnknown, PaygateError, Refused
 from ..ledger.row import Book, Kind, Row, State
+from ..ledger.rules import UNRESOLVED
 from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus, Subject
 from .account import Account
 from .outcome import OTHER_MODE, Seen, hidden, is_elsewhere, judge
@@ -141,9 +142,14 @@ def _told_before(account: Account, hint: Hint) -> Steps[Event | None]:
 
 
 def _told_now(account: Account, hint: Hint, told: Event) -> Steps[None]:
-    """Note that a signed message was taken, unless the PG has not finished: then it is worth another look."""
+    """Note that a signed message was taken, unless it ended nothing (the PG has not finished, another worker holds the
+    order): then it is worth another look.
+    """
     payment = told.payment
     if not hint.is_signed or hint.identity is None or payment is None or payment.status is PaymentStatus.PENDING:
+        return
+    row = yield from get_row(account.scope, Book.PAYMENT, payment.order_id)
+    if row is not None and row.state in UNRESOLVED:
         return
     message = Row(gateway=account.scope, kind=Kind.EVENT, id=_message_id(hint), order_id=payment.order_id, digest="",
                   state=State.ANSWERED, opened_at=account.now(), provider_id=payment.provider_id)

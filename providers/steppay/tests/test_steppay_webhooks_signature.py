@@ -18,7 +18,7 @@ from paygate_steppay import paygate_providers
 from paygate_steppay.emulator import ManagedEmulator, Switches, UnmanagedEmulator
 
 from paygate.assemble import connect
-from paygate.errors import Forged, OutcomeUnknown
+from paygate.errors import Declined, Forged, OutcomeUnknown
 from paygate.gateway import Gateway
 from paygate.ledger import MemoryLedger
 from paygate.ledger.row import State
@@ -219,6 +219,26 @@ def test_a_message_that_could_not_be_settled_is_looked_at_again_when_it_comes_ag
     late = shop.send(body, at=NOW)
     assert (late.kind, late.is_news) == (EventKind.KEY_REGISTERED, True)
     assert shop.gate.confirm_key("story-register", {}) is not None
+
+
+def test_a_message_that_came_while_the_order_was_held_is_looked_at_again_when_it_comes_again() -> None:
+    pg = UnmanagedEmulator(switches=Switches(hooks=("v2",), billing_failure="error_body"))
+    gate = connect(SPECS["steppay-unmanaged"], {**pg.settings(), "webhook_keys": list(pg.pg.webhook_keys)},
+                   ledger=MemoryLedger(), http=EmulatorTransport(pg), clock=pg.clock)
+    story, heard = pg.story(), []
+    assert story.register is not None
+    assert story.charge is not None
+    key = gate.confirm_key("story-register", pg.browse(gate.register(story.register).action.to_dict()))
+    assert key is not None
+    pg.controls()["next_charge"](outcome="failed")
+    pg.on_hook = lambda hook: heard.append(gate.receive(hook.headers, hook.body))  # before the charge's own answer
+    with pytest.raises(OutcomeUnknown):
+        gate.charge(story.charge(key, "order-2"))
+    assert [event.kind for event in heard] == [EventKind.PAYMENT_FAILED]
+    pg.on_hook = None
+    assert gate.receive(pg.hooks[-1].headers, pg.hooks[-1].body).kind is EventKind.PAYMENT_FAILED
+    with pytest.raises(Declined):
+        gate.charge(story.charge(key, "order-2"))
 
 
 def test_a_message_whose_look_up_failed_is_not_remembered(shop: Shop) -> None:
