@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from paygate_steppay import paygate_providers
+from paygate_steppay import orders, paygate_providers
 from paygate_steppay.emulator import ManagedEmulator
 
 from paygate.assemble import connect
+from paygate.codec import Unreadable, read_json
 from paygate.commands import Cancel, CancelWhole
 from paygate.errors import BadCommand, Declined, Forged, NotSent, OutcomeUnknown, PaygateError
 from paygate.ledger import MemoryLedger
@@ -168,6 +169,16 @@ def test_an_order_that_does_not_show_a_payment_of_ours_is_not_paid(shop: Shop, w
     shop.pg.clock.advance(400)
     shop.gate.reconcile()
     assert shop.gate.find("order-1").status is PaymentStatus.PAID
+
+
+def test_items_of_two_currencies_are_not_added_up(shop: Shop) -> None:
+    shop.pay("order-1")
+    (made,) = shop.pg.controls()["orders"]()
+    order = read_json(json.dumps(made).encode())
+    assert orders.read(order, 0, 0).currency == "KRW"
+    for change in ({"currency": "USD"}, {"items": [*order["items"], {**order["items"][0], "currency": "USD"}]}):
+        with pytest.raises(Unreadable, match="currencies"):
+            orders.read({**order, **change}, 0, 0)
 
 
 @pytest.mark.parametrize("word", [

@@ -42,7 +42,11 @@ MUTATIONS = ("POST .*/orders$", "POST .*/renew", "PATCH ", "POST .*/prices", "PO
 
 
 class Wire(EmulatorTransport):
-    """Now and then the answer to an earlier question of the same kind comes back, or what a record was before."""
+    """Now and then the answer to an earlier question of the same kind comes back, or what a record was before.
+
+    Not an earlier "no" to a command: that one proves that nothing was done (docs/adr/0006), and a command's connection
+    is its own.
+    """
 
     def __init__(self, pg: ManagedEmulator, chance: random.Random) -> None:
         super().__init__(pg)
@@ -57,6 +61,8 @@ class Wire(EmulatorTransport):
         earlier.append(answer)
         if len(earlier) > 1 and self._chance.random() < self.share:
             old = self._chance.choice(earlier[:-1])
+            if request.method != "GET" and old.status_code >= 400:
+                return answer
             return httpx.Response(old.status_code, headers=old.headers, content=old.content, request=request)
         return answer
 

@@ -150,6 +150,30 @@ def test_a_card_saved_by_a_subscription_or_a_change_of_means_meanwhile_is_not_ta
         shop.key("reg-2")
 
 
+def test_a_card_that_was_saved_without_any_order_leaves_a_doubt_as_well(shop: Shop) -> None:
+    shop.save(shop.window("reg-1"))
+    (customer,) = shop.pg.pg.customers
+    shop.pg.controls()["issue_key"](key=str(customer))  # In the portal, say.
+    with pytest.raises(OutcomeUnknown):
+        shop.key("reg-1")
+
+
+def test_a_window_that_is_finished_while_another_is_prepared_does_not_disturb_that_one(shop: Shop) -> None:
+    one = shop.window("reg-1")
+    answer, finished = shop.pg.answer, []
+
+    def meanwhile(call: Call) -> Response:
+        if call.path == f"/api/v1/orders/{shop.pg.controls()['orders']()[0]['orderId']}" and not finished:
+            finished.append(True)  # Between the look at the customer and the look at that customer's other order.
+            shop.save(one)
+        return answer(call)
+
+    shop.pg.answer = meanwhile  # type: ignore[method-assign]
+    real = shop.save(shop.window("reg-2"))
+    assert finished
+    assert shop.key("reg-2") == real
+
+
 def test_a_key_of_another_registration_is_never_told_twice(shop: Shop) -> None:
     real = shop.save(shop.window("reg-1"))
     assert shop.key("reg-1") == real

@@ -125,6 +125,7 @@ def test_while_one_renewal_is_not_known_no_other_is_sent_and_the_refusal_names_i
     for number in range(2, 6):
         with pytest.raises(InProgress, match=r"renewal r-1 .*nothing was sent for r-"):
             shop.renew(f"r-{number}", shop.worker())
+        assert shop.ledger.get("steppay-managed/test", Book.PAYMENT, f"r-{number}") is None
         shop.pg.clock.advance(400)
         shop.gate.reconcile()
     assert shop.sent() == 1
@@ -257,6 +258,27 @@ def test_an_answer_that_names_no_new_order_of_this_subscription_is_not_believed(
     assert shop.taken() == shop.first + 9_900
 
 
+def test_an_old_renewal_of_the_same_subscription_is_not_believed_even_where_it_cannot_be_read(shop: Shop) -> None:
+    shop.pg.clock.advance(MONTH)  # The PG has renewed it once by itself.
+    (subscription,) = shop.pg.pg.subscriptions.values()
+    shop.answers("POST /renew", lambda body: {**body, "body": {"orderId": subscription.renewals[0].id}})
+    answer = shop.pg.answer
+
+    def down(call: Call) -> Response:
+        said = answer(call)
+        if call.path.endswith("/renew"):
+            shop.pg.fault("error_500_before", on="GET ", times=9)
+        return said
+
+    shop.pg.answer = down  # type: ignore[method-assign]
+    with pytest.raises(OutcomeUnknown):
+        shop.renew("r-1")
+    shop.pg.faults.clear()
+    shop.pg.clock.advance(400)
+    shop.gate.reconcile()
+    assert shop.row("r-1").state is State.UNKNOWN
+
+
 def test_a_renewal_whose_answer_names_no_order_is_found_as_the_only_new_one(shop: Shop) -> None:
     shop.answers("POST /renew", lambda body: {"message": "OK", "body": None})
     assert shop.renew("r-1").status is PaymentStatus.PAID
@@ -318,7 +340,8 @@ def test_a_new_order_that_is_not_the_renewal_that_was_asked_for_is_not_paid(shop
 def test_a_renewal_that_the_pg_made_itself_meanwhile_leaves_a_doubt_and_no_guess(shop: Shop) -> None:
     def both(body: Any) -> Any:
         (subscription,) = shop.pg.pg.subscriptions.values()
-        subscription.renewals.append(evolve(subscription.renewals[0], code="order_other", id=1))
+        shop.pg.pg.orders[1] = evolve(subscription.renewals[0], code="order_other", id=1)
+        subscription.renewals.append(shop.pg.pg.orders[1])
         return {"message": "OK", "body": None}
 
     shop.answers("POST /renew", both)
@@ -376,6 +399,22 @@ def test_a_renewal_told_before_as_the_pgs_own_is_not_taken_for_ours(shop: Shop) 
     with pytest.raises(OutcomeUnknown):
         shop.renew("r-1")
     assert not any(e.is_news for e in shop.deliver_again())
+    body = b'{"webHookType":"PAYMENT","orderId":%d}' % subscription.renewals[0].id
+    event = shop.gate.receive({"content-type": "application/json"}, body)  # The other generation tells it, too.
+    assert (event.order_id, event.is_news) == ("sub-1", False)
+    assert shop.row("r-1").state is State.UNKNOWN
+
+
+def test_a_renewal_of_another_amount_is_not_taken_for_the_one_that_was_lost(shop: Shop) -> None:
+    shop.pg.fault("drop_before", on="POST .*/renew")
+    with pytest.raises(OutcomeUnknown):
+        shop.renew("r-1")
+    shop.listen()
+    (subscription,) = shop.pg.pg.subscriptions.values()
+    subscription.items[0].price.amount += 1000
+    token = {"secret-token": shop.pg.settings()["secret_token"]}
+    shop.pg.answer(Call("POST", f"/api/v1/subscriptions/{subscription.id}/renew", token))  # Somebody in the portal.
+    assert [order for _, order in shop.news()] == ["sub-1"]
     assert shop.row("r-1").state is State.UNKNOWN
 
 
