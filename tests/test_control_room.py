@@ -259,3 +259,13 @@ def test_every_gateway_brings_what_the_page_offers(name: str) -> None:
         assert [control["name"] for control in controls if not control["about"]] == []
         urls = httpx.get(f"{box.control_url}/overview", trust_env=False).json()["gateways"][0]["webhook_urls"]
         assert urls
+
+
+@pytest.mark.checkout
+def test_every_picture_is_shown_on_the_page_and_is_small() -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    pictures = sorted((docs / "pictures").glob("*"))
+
+    shown = re.findall(r"!\[[^\]]{15,}\]\((pictures/[\w-]+\.png)\)", (docs / "sandbox.md").read_text(encoding="utf-8"))
+    assert sorted(shown) == [f"pictures/{picture.name}" for picture in pictures]
+    assert [picture.name for picture in pictures if picture.stat().st_size >= 150_000] == []

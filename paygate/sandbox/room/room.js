@@ -257,9 +257,9 @@ function keyRow(k) {
 }
 
 function runningRow(r) {
-  return row(cell("Since", time(r.began_at)), of(r.gateway), cell("Subscription", `${r.number}, ${r.title}`, h("div", { class: "quiet" }, r.order_id)),
-    h("td", { class: "amount", "data-label": "Amount", role: "cell" }, r.money.text), cell("Every", r.every.toLowerCase()), cell("Renewals", r.renewals),
-    cell("Next", time(r.next_at)), cell("State", state(r.status)));
+  return row(cell("Since", time(r.began_at)), of(r.gateway),
+    cell("Subscription", r.title, h("div", { class: "quiet" }, `number ${r.number}, order ${r.order_id}, ${r.renewals} ${r.renewals === 1 ? "renewal" : "renewals"}`)),
+    h("td", { class: "amount", "data-label": "Amount", role: "cell" }, h("div", null, r.money.text, h("div", { class: "quiet" }, `each ${r.every.toLowerCase().replace(/^1 /, "")}`))), cell("Next", time(r.next_at)), cell("State", state(r.status)));
 }
 
 function showTimeline() {
@@ -300,11 +300,12 @@ function hookCard(hook) {
     }
   };
   return h("li", null,
-    h("div", { class: "line" }, h("strong", null, `Webhook ${hook.n}`), state(last ? how(last) : "waiting"), time(hook.at), h("span", null, hook.gateway),
+    h("div", { class: "line" }, h("strong", null, `Webhook ${hook.n}`), state(last?.status && last.state === "delivered" ? how(last) : last?.state ?? "waiting"), time(hook.at), h("span", null, hook.gateway),
       button("Deliver again 재전송", () => act(
         () => ask("POST", at(hook.gateway, `hooks/${hook.n}/redeliver`), {}), (d) => `Webhook ${hook.n}: ${how(d)}.`),
       { class: "small", "data-focus": `hook ${hook.gateway} ${hook.n}`, disabled: !hook.url })),
     h("div", { class: "quiet" }, hook.url ? `to ${hook.url}` : "to nobody: no address was saved when it was sent",
+      hook.url && last && last.state !== "delivered" && how(last) !== last.state ? `; ${how(last)}` : "",
       hook.deliveries.length > 1 ? `; deliveries: ${hook.deliveries.map(how).join(", ")}` : ""),
     h("details", { ontoggle: open }, h("summary", null, `Body, ${hook.body_bytes} bytes`), body));
 }
