@@ -247,6 +247,8 @@ def test_f44_a_worker_that_stood_still_past_its_lease_does_not_send_and_cannot_w
         except OutcomeUnknown as error:
             seen.append(error)
         seen.append(other.row("o1"))
+        # A token of another worker's must not be what keeps this one from speaking.
+        bench.pg.valid_tokens |= {f"token-{n}" for n in range(bench.pg.tokens_given + 1)}
     shop = bench.shop(http=Standing(EmulatorTransport(bench.pg), in_a_thread(still), before=before))
     try:
         told: Any = shop.charge(charge())

@@ -89,6 +89,25 @@ def test_f31_a_look_up_that_lags_is_not_believed_before_the_settle_window_is_ove
 
 @EVERYWHERE
 @row("F31")
+def test_f31_another_process_does_not_believe_it_either(bench: Bench) -> None:
+    lost(bench.shop())
+    hidden = dict(bench.pg.payments)
+    bench.pg.payments.clear()
+    for _ in range(3):
+        bench.pg.clock.advance(35)
+        other = bench.shop()  # It has not seen the doubt begin: it has the row alone to go by.
+        other.reconcile()
+        with pytest.raises(OutcomeUnknown):
+            other.charge(charge())
+        assert other.row("o1").state is State.UNKNOWN
+    bench.pg.payments.update(hidden)
+    other.settle()
+    assert other.row("o1").state is State.ANSWERED
+    assert other.sent(CHARGES) == 1
+
+
+@EVERYWHERE
+@row("F31")
 def test_f31_one_miss_after_the_window_proves_nothing(bench: Bench) -> None:
     shop = bench.shop()
     lost(shop, "drop_before")
@@ -238,6 +257,8 @@ def test_f37_a_wall_clock_that_jumps_sends_nothing_twice_and_proves_nothing(benc
             assert shop.charge(charge(id)).status == "paid"
         shop.clock.now = wall
         lost(shop, "drop_before", f"d{n}")
+        with pytest.raises(OutcomeUnknown):
+            shop.find(f"d{n}")  # A first miss, before the clock jumps.
         shop.clock.now = lambda wall=wall, jump=jump: wall() + jump
         for _ in range(3):
             with pytest.raises(OutcomeUnknown):

@@ -123,5 +123,5 @@ def _postponed(account: Account, row: Row, why: str) -> Steps[None]:
     try:
         yield from change(row, f"could not be looked up: {why}", state=row.state, checks=checks, attention=attention,
                           check_at=now + 86_400.0 if check_at is None else check_at)
-    except LedgerError:
-        pass  # The row keeps its old check_at and is walked again.
+    except (LedgerError, AssertionError):
+        pass  # The row keeps its old check_at and is walked again; even a broken rule does not stop the walk.
