@@ -21,6 +21,7 @@ from paygate.money import LIMIT, Money
 from paygate.sandbox import Sandbox, showing
 from paygate.testing.emulator import Call, Emulator, VirtualClock, json_response
 from paygate.testing.fakepg import FAKEPG, FakePG
+from paygate.testing.overview import Overview
 from paygate.wire import Response
 
 ROOM = Path(paygate.__file__).parent / "sandbox" / "room"
@@ -213,6 +214,39 @@ def test_sums_beyond_any_amount_and_below_nothing_are_shown_too(box: Sandbox, cl
 
     assert won["kept"]["amount"] == 2 * LIMIT
     assert dollars["kept"] == {"amount": -100, "currency": "USD", "text": "-1.00 USD"}
+
+
+class Faulty(Sender):
+    """Breaks the rule that an overview does not raise."""
+
+    name = "faulty"
+
+    def overview(self, most: int = 200) -> Overview:
+        raise RuntimeError("a bug")
+
+
+def test_a_gateway_whose_overview_has_a_bug_takes_the_room_from_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    clock = VirtualClock()
+    with Sandbox([FakePG(clock), Faulty(clock)]) as box:
+        shown = httpx.get(f"{box.control_url}/overview", trust_env=False).json()["gateways"]
+
+    assert [gateway["name"] for gateway in shown] == ["fakepg", "faulty"]
+    assert "the overview of faulty failed" in caplog.text
+
+
+@pytest.mark.parametrize("body", [{"order_id": ["x"], "amount": 1, "currency": "KRW"}, {"order_id": "o"},
+                                  {"order_id": "o", "amount": "1", "currency": "KRW"}, {"order_id": "o", "amount": 1}])
+def test_what_fakepg_cannot_take_is_refused_and_never_shown(box: Sandbox, client: httpx.Client, body: Any) -> None:
+    pg = httpx.Client(base_url=box.url("fakepg"), trust_env=False)
+    with pg:
+        token = pg.post("/token", json={"api_key": "k"}).json()["token"]
+        headers = {"authorization": f"Bearer {token}"}
+        assert pg.post("/windows", json=body, headers=headers).status_code == 400
+        for due_at in ("2026-02-01T00:00:00", "x"):
+            item = {"order_id": "o", "amount": 1, "currency": "KRW", "due_at": due_at}
+            asked = {"key": "k", "items": [{**item, **body} if due_at == "x" else item]}
+            assert pg.post("/schedules", json=asked, headers=headers).status_code == 400
+    assert (_overview(client)["waiting"], _overview(client)["dated"]) == ([], [])
 
 
 def test_hostile_text_leaves_the_api_as_json_and_nothing_else(box: Sandbox, client: httpx.Client) -> None:

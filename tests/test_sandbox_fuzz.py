@@ -28,6 +28,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | TE
                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=8)
 SEGMENT = st.sampled_from(["gateways", "fakepg", "faults", "kinds", "controls", "clock", "advance", "hooks", "0",
                            "journal", "calls", "redeliver", "openapi.json", "payments", "keys", "%", "..", "%00", "",
+                           "overview", "room.js", "__page__", "assets", "payer.js", "windows", "approve", "late",
                            ]) | TEXT.map(quote)
 PATH = st.lists(SEGMENT, max_size=6).map(lambda segments: "/" + "/".join(segments))
 METHOD = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "CONNECT", "x"])

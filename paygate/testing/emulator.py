@@ -216,8 +216,8 @@ class Emulator:
         """Example commands for this PG."""
         raise NotImplementedError
 
-    def overview(self) -> Overview:
-        """What it holds now, for a person to look at."""
+    def overview(self, most: int = 200) -> Overview:
+        """What it holds now, for a person to look at: `most` of each."""
         return Overview()
 
     def asks(self, call: Call) -> Asks:

@@ -5,11 +5,16 @@ Values only. A status is the PG's word for it, shown as it is and never interpre
 
 from __future__ import annotations
 
+from collections.abc import Reversible
 from datetime import datetime
+from itertools import islice
+from typing import TypeVar
 
 from attrs import frozen
 
 from ..money import Money
+
+T = TypeVar("T")
 
 
 @frozen(kw_only=True)
@@ -82,7 +87,10 @@ class Running:
 
 @frozen(kw_only=True)
 class Overview:
-    """Everything, oldest first. `webhook_urls` are those that a merchant registered, by the PG's word for each."""
+    """What there is, oldest first; of `held`, `keys` and `dated` the last ones, and in `totals` how many there are.
+
+    `webhook_urls` are those that a merchant registered, by the PG's word for each.
+    """
 
     waiting: tuple[Waiting, ...] = ()
     held: tuple[Held, ...] = ()
@@ -90,3 +98,9 @@ class Overview:
     dated: tuple[Dated, ...] = ()
     running: tuple[Running, ...] = ()
     webhook_urls: tuple[tuple[str, str], ...] = ()
+    totals: tuple[tuple[str, int], ...] = ()
+
+
+def last(most: int, values: Reversible[T]) -> list[T]:
+    """The last so many of what is kept oldest first, without looking at the others; still oldest first."""
+    return [*islice(reversed(values), most)][::-1]

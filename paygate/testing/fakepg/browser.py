@@ -10,7 +10,7 @@ from ...money import Money
 from ...wire import Response
 from .. import pages
 from ..emulator import Call
-from ..overview import Dated, Held, Key, Overview, Waiting
+from ..overview import Dated, Held, Key, Overview, Waiting, last
 
 if TYPE_CHECKING:
     from .emulator import FakePG
@@ -57,20 +57,21 @@ def _money(body: dict[str, Any]) -> Money:
     return Money(body["amount"], body["currency"])
 
 
-def overview(pg: FakePG) -> Overview:
-    """Everything, oldest first."""
+def overview(pg: FakePG, most: int) -> Overview:
+    """What there is, oldest first."""
     return Overview(
         waiting=tuple(Waiting(
             handle=order_id, order_id=order_id, title="", money=_money(w), takes_money="key" not in w,
             opened_at=pg.times.get(order_id, pg.clock.now()), page=f"{pages.PREFIX}{quote(order_id, safe='')}")
-            for order_id, w in pg.windows.items() if not pg.is_used(order_id)),
+            for order_id, w in last(most, pg.windows.items()) if not pg.is_used(order_id)),
         held=tuple(Held(
             at=pg.times[id], order_id=p["order_id"], provider_id=id, title="", money=_money(p),
             returned=Money(p["given_back"], p["currency"]), status=p["status"], takes_money=not p["for_key"],
-            note=p["message"]) for id, p in pg.payments.items()),
-        keys=tuple(Key(value=key, about="", at=None) for key in pg.keys),
+            note=p["message"]) for id, p in last(most, pg.payments.items())),
+        keys=tuple(Key(value=key, about="", at=None) for key in last(most, pg.keys)),
         dated=tuple(sorted((Dated(
             at=datetime.fromisoformat(i["due_at"]), what="dated charge 예약결제", order_id=i["order_id"],
             money=_money(i), status=i["status"], is_due=i["status"] == "scheduled", note=i["payment_status"])
-            for i in pg.items.values()), key=lambda d: d.at)),
-        webhook_urls=(("webhook", pg.webhook_url),))
+            for i in last(most, pg.items.values())), key=lambda d: d.at)),
+        webhook_urls=(("webhook", pg.webhook_url),),
+        totals=(("held", len(pg.payments)), ("keys", len(pg.keys)), ("dated", len(pg.items))))

@@ -125,8 +125,8 @@ class FakePG(Emulator):
             raise ValueError("outcome is approve, decline or close, in a window that is open")
         return self.payer(order_id, outcome) or {}
 
-    def overview(self) -> Overview:
-        return browser.overview(self)
+    def overview(self, most: int = 200) -> Overview:
+        return browser.overview(self, most)
 
     def story(self) -> Story:
         start = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
@@ -207,6 +207,7 @@ class FakePG(Emulator):
     def _route(self, method: str, parts: list[str], body: dict[str, Any], query: dict[str, str]) -> Response:
         match method, parts:
             case "POST", ["windows"]:
+                _check(body)
                 self.windows[body["order_id"]] = body
                 self.times[body["order_id"]] = self.clock.now()
                 return _say(200, {"order_id": body["order_id"], "amount": body["amount"]})
@@ -331,6 +332,10 @@ class FakePG(Emulator):
         if any(i["order_id"] in self.items for i in body["items"]):
             return _say(409, {"code": "used", "message": "order id used before"})
         for item in body["items"]:
+            _check(item)
+            if datetime.fromisoformat(item["due_at"]).utcoffset() is None:
+                raise ValueError("an instant has a zone")
+        for item in body["items"]:
             made = {**item, "key": body["key"], "status": "scheduled", "payment_id": None, "payment_status": None}
             self.items[item["order_id"]] = made
             self.clock.at(datetime.fromisoformat(item["due_at"]), lambda made=made: self._execute(made))  # type: ignore[misc]
@@ -341,6 +346,13 @@ class FakePG(Emulator):
             reply = json.loads(self._charge(item).body)
             item |= {"status": "executed", "payment_id": reply.get("id"),
                      "payment_status": reply.get("status", "failed")}
+
+
+def _check(asked: dict[str, Any]) -> None:
+    """Raises: TypeError, ValueError where an order id or an amount is none."""
+    if not isinstance(asked["order_id"], str):
+        raise TypeError("an order id is text")
+    Money(asked["amount"], asked["currency"])
 
 
 def _say(status: int, body: dict[str, Any]) -> Response:

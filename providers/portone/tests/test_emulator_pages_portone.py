@@ -7,9 +7,11 @@ import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from paygate_portone import Settings
 from paygate_portone.emulator import PortOneEmulator
 from paygate_portone.emulator.words import DECLINE_TEXTS, MERCHANT_CODE
@@ -224,6 +226,27 @@ def test_whatever_is_asked_of_the_pages_is_answered_and_changes_nothing(method: 
     assert answer.status in (400, 404)
     assert status(pg) == "ready"
     assert [w.is_open for w in pg.shop.windows] == [True]
+
+
+SEGMENT = st.sampled_from(["windows", "window-1", "window", "standin.js", "refusals", "1", "approve", "late", "close",
+                           "", "..", "%ff", "assets", "payer.css"]) | st.text(max_size=6).map(quote)
+PATHS = st.lists(SEGMENT, max_size=4).map(lambda parts: "/__page__/" + "/".join(parts))
+BODIES = st.binary(max_size=40) | st.sampled_from([
+    b"{}", b'{"params": []}', b'{"code": 1, "params": {"m_redirect_url": 1}, "tells": {"origin": {}}}',
+    b"after_s=-1&message=%00", json.dumps({"code": MERCHANT_CODE, "params": PARAMS}).encode()])
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["GET", "POST", "PUT", "HEAD"]), PATHS, BODIES), min_size=1, max_size=3))
+def test_whatever_is_sent_to_the_pages_is_answered_and_no_window_pays_twice(
+        calls: list[tuple[str, str, bytes]]) -> None:
+    pg = PortOneEmulator()
+    opened(pg)
+    for method, path, body in calls:
+        assert _whole(pg.handle(Call(method, path, {}, body))).status < 500
+    pg.clock.advance(86_400)
+    assert pg.journal.charges("o-1") <= 1
+    assert pg.overview() is not None
 
 
 @pytest.mark.parametrize("fields", [{"after_s": "-1"}, {"after_s": "1e9"}, {"after_s": "9" * 12}, {"after_s": "x"}, {}])

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from paygate.testing.overview import Dated, Held, Key, Overview, Waiting
+from paygate.testing.overview import Dated, Held, Key, Overview, Waiting, last
 
 from .browser import WINDOWS
 from .records import Payment, Plan
 from .shop import Shop, Window
 
 
-def overview(shop: Shop) -> Overview:
-    """Everything, oldest first."""
-    late = [_late(w) for w in shop.windows if w.late_at is not None]
+def overview(shop: Shop, most: int) -> Overview:
+    """What there is, oldest first."""
+    windows = last(most, shop.windows)
+    late = [_late(w) for w in windows if w.late_at is not None]
     return Overview(
-        waiting=tuple(_waiting(w) for w in shop.windows if w.is_open),
-        held=tuple(_held(p) for p in shop.payments.values()),
+        waiting=tuple(_waiting(w) for w in windows if w.is_open),
+        held=tuple(_held(p) for p in last(most, shop.payments.values())),
         keys=tuple(Key(value=k.customer_uid, about=f"{k.channel.name}, {k.card.name} {k.card.number}",
-                       at=_at(k.inserted)) for k in shop.keys.values()),
-        dated=tuple(sorted([*(_dated(p) for p in shop.plans.values()), *late], key=lambda d: d.at)),
-        webhook_urls=(("webhook", shop.webhook_url),))
+                       at=_at(k.inserted)) for k in last(most, shop.keys.values())),
+        dated=tuple(sorted([*(_dated(p) for p in last(most, shop.plans.values())), *late], key=lambda d: d.at)),
+        webhook_urls=(("webhook", shop.webhook_url),),
+        totals=(("held", len(shop.payments)), ("keys", len(shop.keys)), ("dated", len(shop.plans) + len(late))))
 
 
 def _at(seconds: int) -> datetime:

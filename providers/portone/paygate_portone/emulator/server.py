@@ -74,8 +74,8 @@ class PortOneEmulator(Emulator):
     def story(self) -> Story:
         return story()
 
-    def overview(self) -> Overview:
-        return overview(self.shop)
+    def overview(self, most: int = 200) -> Overview:
+        return overview(self.shop, most)
 
     def asks(self, call: Call) -> Asks:
         return asks(call)

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from paygate.errors import BadCommand
 from paygate.money import Money
-from paygate.testing.overview import Dated, Held, Key, Overview, Running, Waiting
+from paygate.testing.overview import Dated, Held, Key, Overview, Running, Waiting, last
 
 from . import checkout, fulfilment, words
 from .hosted import WINDOWS
@@ -15,22 +15,25 @@ from .reading import Rejected
 from .state import Order, Payment, Subscription
 
 
-def overview(pg: Pg) -> Overview:
-    """Everything, oldest first."""
-    own = [p for p in pg.payments.values() if p.payment_only]
-    waiting = [*(_order_waits(o) for o in pg.orders.values() if o.parent is None and _is_open(pg, o)),
+def overview(pg: Pg, most: int) -> Overview:
+    """What there is, oldest first."""
+    orders, subscriptions = last(most, pg.orders.values()), last(most, pg.subscriptions.values())
+    own = last(most, [p for p in pg.payments.values() if p.payment_only])
+    waiting = [*(_order_waits(o) for o in orders if o.parent is None and _is_open(pg, o)),
                *(_window_waits(p) for p in own if not p.attempted and p.status == words.STANDBY)]
     late = [Dated(at=when, what="late approval 늦은 승인", order_id=name, money=None, status="", is_due=True)
             for when, name in pg.late.values()]
-    renewals = [d for s in pg.subscriptions.values() for d in _dated(s)]
+    renewals = [d for s in subscriptions for d in _dated(s)]
     keys = [*(Key(value=p.id_key, about=f"{p.gateway} {p.card or p.method}", at=p.paid_at) for p in own if p.is_key),
             *(Key(value=f"{c.id}/{m.id}", about=f"{m.gateway} {m.info}", at=None)
               for c in pg.customers.values() for m in c.methods)]
     return Overview(
         waiting=tuple(sorted(waiting, key=lambda w: w.opened_at)),
-        held=tuple(sorted([*map(_order, pg.orders.values()), *map(_payment, own)], key=lambda h: h.at)),
+        held=tuple(sorted([*map(_order, orders), *map(_payment, own)], key=lambda h: h.at)),
         keys=tuple(keys), dated=tuple(sorted([*renewals, *late], key=lambda d: d.at)),
-        running=tuple(map(_running, pg.subscriptions.values())), webhook_urls=tuple(pg.hook_urls.items()))
+        running=tuple(map(_running, subscriptions)), webhook_urls=tuple(pg.hook_urls.items()),
+        totals=(("held", len(pg.orders) + sum(p.payment_only for p in pg.payments.values())), ("keys", len(keys)),
+                ("dated", len(renewals) + len(late))))
 
 
 def _is_open(pg: Pg, order: Order) -> bool:

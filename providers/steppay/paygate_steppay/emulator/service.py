@@ -61,8 +61,8 @@ class _StepPay(Emulator):
         finally:
             self.pg.flush()
 
-    def overview(self) -> Overview:
-        return overview(self.pg)
+    def overview(self, most: int = 200) -> Overview:
+        return overview(self.pg, most)
 
     def controls(self) -> dict[str, Callable[..., Any]]:
         return Controls(self.pg, managed=self._managed, webhook_key=self._webhook_key).all()
