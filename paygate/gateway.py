@@ -17,6 +17,7 @@ from .procedures import cancel as _cancel
 from .procedures import charge as _charge
 from .procedures import checkout as _checkout
 from .procedures import decide as _decide
+from .procedures import inbox as _inbox
 from .procedures import reading as _reading
 from .procedures import receive as _receive
 from .procedures import reconcile as _reconcile
@@ -46,7 +47,7 @@ class Base:
         if self._closed:
             steps.close()
             raise SetupError("this gateway is closed; nothing was sent; connect again")
-        return steps
+        return _inbox.noting(self._account, steps) if self._account.listens else steps
 
     @staticmethod
     def _fields(what: str, value: Mapping[str, str]) -> Mapping[str, str]:

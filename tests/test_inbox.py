@@ -34,6 +34,7 @@ from paygate import (
 )
 from paygate.ledger.row import Book
 from paygate.ledger.sqlite import SqliteLedger
+from paygate.procedures.inbox import adopt
 from paygate.testing.emulator import FaultKind
 from paygate.testing.fakepg import FakePG
 from paygate.web import AsyncInbox, Inbox
@@ -115,11 +116,13 @@ def test_only_handlers_of_that_kind_are_called(told: Told) -> None:
 
 def test_a_kind_that_nobody_wants_is_not_kept(told: Told) -> None:
     told.inbox._handlers.clear()
+    told.shop.gate._account.listens.clear()
     pay(told.shop)
     told.shop.pg.payer("o1")
     told.receive(hook())
     assert told.shop.row("o1").state is State.ANSWERED
     assert told.work().told == []
+    assert _noted(told.shop) == []
 
 
 @pytest.mark.parametrize("kinds", [(), ("paid",), ("payment_paid", "PAYMENT_PAID")])
@@ -235,7 +238,7 @@ def test_every_order_of_a_decline_and_its_late_approval_ends_in_paid() -> None:
             ends.add((row.state, row.provider_id))
             assert told.kinds in (["payment_paid"], ["payment_failed", "payment_paid"]), walk
             # A person is asked exactly where the shop had been told of the decline.
-            assert (row.attention is not None) == ("late approval" in (row.attention or "")), walk
+            assert (row.attention is not None) == ("payment_failed" in told.kinds), walk
     assert ends == {(State.ANSWERED, "p1")}
 
 
@@ -409,6 +412,153 @@ def test_an_event_is_told_again_by_hand(told: Told) -> None:
         told.replay("fakepg:p9:paid:0")
 
 
+# What nobody sends a webhook for
+
+def test_what_we_did_ourselves_is_told_too(told: Told) -> None:
+    told.shop.charge(charge())
+    told.shop.cancel(cancel())
+    with pytest.raises(Declined):
+        told.shop.charge(charge("o2", amount=14_001))
+    told.work()
+    assert told.kinds == ["payment_paid", "payment_cancelled", "payment_failed"]
+    told.work()
+    assert len(told.events) == 3
+    told.receive(hook())
+    assert len(told.events) == 3
+
+
+def test_a_dated_charge_is_told_when_its_day_has_passed(told: Told) -> None:
+    told.shop.schedule(schedule(told.shop, in_s=3600))
+    told.shop.clock.advance(3600 + 7200)
+    told.work()
+    assert [(e.kind, e.order_id) for e in told.events] == [(EventKind.PAYMENT_PAID, "s1")]
+    sent = told.shop.pg.hooks[-1]
+    told.receive(sent.body)
+    assert len(told.events) == 1
+
+
+def test_a_payer_who_never_comes_back_is_found_by_asking(told: Told) -> None:
+    pay(told.shop)
+    told.shop.pg.payer("o1")
+    told.shop.clock.advance(100)
+    told.work()
+    assert told.kinds == ["payment_paid"]
+
+
+def test_a_doubt_that_ends_is_told(told: Told) -> None:
+    told.shop.pg.fault(FaultKind.DROP_AFTER, "^POST /charges$")
+    told.shop.pg.fault(FaultKind.DROP_BEFORE, "^GET ", times=3)
+    with pytest.raises(OutcomeUnknown):
+        told.shop.charge(charge())
+    told.work()
+    assert told.kinds == []
+    told.shop.pg.faults.clear()
+    told.shop.clock.advance(200)
+    told.work()
+    assert told.kinds == ["payment_paid"]
+
+
+def test_what_another_process_finds_out_is_told_by_the_one_that_listens(tmp_path: Path) -> None:
+    pg = FakePG()
+    with Shop(ledger=SqliteLedger(tmp_path / "ledger.db"), pg=pg) as shop:
+        Told(shop).work()
+        pay(shop)
+        pg.payer("o1")
+    with Shop(ledger=SqliteLedger(tmp_path / "ledger.db"), pg=pg) as other:
+        other.gate._run(adopt(other.gate._account))  # As `paygate reconcile` does.
+        pg.clock.advance(100)
+        other.reconcile()
+        assert other.row("o1").state is State.ANSWERED
+    with Shop(ledger=SqliteLedger(tmp_path / "ledger.db"), pg=pg) as shop:
+        told = Told(shop)
+        told.work()
+        assert told.kinds == ["payment_paid"]
+
+
+def test_an_inbox_leaves_what_it_has_no_handler_for_to_others(tmp_path: Path) -> None:
+    ledger, pg = SqliteLedger(tmp_path / "ledger.db"), FakePG()
+    with Shop(ledger=ledger, pg=pg) as shop:
+        told, deaf = Told(shop), Inbox(shop.gate)
+        shop.charge(charge())
+        assert deaf.work().told == []
+        assert told.work().told == ["fakepg:p1:paid:0"]
+
+
+# A crash at any moment
+
+class Crash(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("moment", range(12))
+def test_a_crash_between_any_two_writes_loses_no_event(tmp_path: Path, moment: int) -> None:
+    pg = FakePG()
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    with Shop(ledger=ledger, pg=pg) as shop:
+        told = Told(shop)
+        told.work()
+        pay(shop)
+        pg.payer("o1")
+        really, left = ledger.change, [moment]
+        opened = ledger.open
+
+        def crashes(verb: Any) -> Any:
+            def write(*args: Any) -> Any:
+                if left[0] == 0:
+                    raise Crash
+                left[0] -= 1
+                return verb(*args)
+            return write
+        ledger.change, ledger.open = crashes(really), crashes(opened)  # type: ignore[method-assign]
+        try:
+            told.receive(hook())
+        except Crash:
+            pass
+        heard = list(told.events)
+    with Shop(ledger=SqliteLedger(tmp_path / "ledger.db"), pg=pg) as shop:
+        told = Told(shop)
+        for _ in range(40):  # No webhook comes again.
+            pg.clock.advance(60)
+            told.work()
+        assert shop.row("o1").state is State.ANSWERED
+        assert "payment_paid" in [e.kind for e in (*heard, *told.events)]
+        assert {e.id for e in (*heard, *told.events)} == {"fakepg:p1:paid:0"}
+        assert _noted(shop) == []
+
+
+def test_what_was_noted_and_never_came_true_is_not_told() -> None:
+    with Shop() as shop:
+        told = Told(shop)
+        pay(shop)
+        shop.pg.payer("o1")
+        really = shop.ledger.change
+        shop.ledger.change = lambda row, note: None if row.id == "o1" else really(row, note)  # type: ignore[method-assign]
+        assert shop.confirm("o1", {}).status == "pending"
+        assert len(_noted(shop)) == 1
+        for _ in range(20):
+            told.work()
+            shop.clock.advance(60)
+        assert told.kinds == []
+        assert _noted(shop) == []
+        shop.ledger.change = really  # type: ignore[method-assign]
+        told.receive(hook())
+        assert told.kinds == ["payment_paid"]
+
+
+def test_a_note_that_cannot_be_written_does_not_stop_the_money(told: Told) -> None:
+    from paygate import LedgerError
+
+    really = told.shop.ledger.open
+
+    def full(rows: Any, note: Any) -> Any:
+        if rows[0].gateway.endswith("/events"):
+            raise LedgerError("full")
+        return really(rows, note)
+    told.shop.ledger.open = full  # type: ignore[method-assign]
+    assert told.shop.charge(charge()).status == "paid"
+    assert told.shop.row("o1").state is State.ANSWERED
+
+
 # What is not verified
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"rubbish", hook("o1", "p999"), hook("o2", "p1"), hook("o1", ".."),
@@ -422,6 +572,10 @@ def test_what_is_not_verified_never_becomes_an_event(told: Told, body: bytes) ->
             told.receive(body)
     assert _everything(told.shop) == before
     assert told.events == []
+
+
+def _noted(shop: Shop) -> list[Any]:
+    return shop.ledger.due(f"{shop.gate._account.scope}/events", 1e12, 99)
 
 
 def _everything(shop: Shop) -> list[Any]:

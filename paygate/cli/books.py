@@ -23,6 +23,7 @@ from ..gateway import Gateway
 from ..ledger.row import LedgerError, Row
 from ..ledger.rules import UNRESOLVED
 from ..plugins import printable
+from ..procedures import inbox
 
 OPEN, NEEDS_A_PERSON = 1, 3
 MOST_ROWS = 10_000
@@ -53,6 +54,7 @@ def opened(ledger: str | None, name: str | None) -> Iterator[Gateway]:
         raise BadSettings(f"there is no ledger at {where}")
     try:
         with connect(**arguments) as gate:
+            gate._run(inbox.adopt(gate._account))
             yield gate
     except LedgerError as error:
         raise BadSettings(f"the ledger cannot be used: {error}") from None

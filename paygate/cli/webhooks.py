@@ -90,7 +90,7 @@ def send(url: str, file: str, media_type: str, headers: tuple[str, ...]) -> None
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
         return None
 
 

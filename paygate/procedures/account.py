@@ -57,6 +57,8 @@ class Account:
     """Until when, on the monotonic clock, absence proves nothing about an id whose doubt this process saw begin."""
     in_flight: set[str] = field(factory=set)
     """Ids this process is sending right now. A wall clock that jumps may end a lease too early; it cannot end this."""
+    listens: set[str] = field(factory=set)
+    """The kinds of events that an inbox wants to be told of: they are written down before they become true."""
 
     @property
     def scope(self) -> str:

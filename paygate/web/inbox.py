@@ -56,6 +56,7 @@ class Base(Generic[G]):
         self.first: G = gateways[0]
         self._lookups = {gate.name: Lookups(gate._account.clock, lookups_per_s) for gate in gateways}
         self._handlers: dict[EventKind, list[Callable[[Event], Any]]] = {}
+        self._told_of: dict[str, set[str]] = {gate.name: set() for gate in gateways}
 
     def on(self, *kinds: EventKind | str) -> Callable[[Handler], Handler]:
         """Register a handler, sync or async, of events of these kinds: `@inbox.on("payment_paid")`.
@@ -71,6 +72,8 @@ class Base(Generic[G]):
         def register(handler: Handler) -> Handler:
             for kind in wanted:
                 self._handlers.setdefault(kind, []).append(handler)
+            for gate in self.gateways.values():
+                gate._account.listens |= set(wanted)
             return handler
         return register
 
@@ -92,6 +95,7 @@ class Base(Generic[G]):
 
         Raises: Forged.
         """
+        yield from self._announced(gate)
         letter: _receive.Letter = yield do(gate._run, _receive.read(gate._account, *gate._webhook(headers, body)))
         return letter
 
@@ -105,6 +109,13 @@ class Base(Generic[G]):
         if failed is not None:
             raise failed
         return event
+
+    def _announced(self, gate: G) -> Exchange[None]:
+        """Let other processes know what is listened to, once for each kind."""
+        wanted = gate._account.listens & set(self._handlers)
+        if not wanted <= self._told_of[gate.name]:
+            yield do(gate._run, _inbox.listen(gate._account, wanted))
+            self._told_of[gate.name] |= wanted
 
     def _looked_up(self, gate: G, letter: _receive.Letter) -> Exchange[Event]:
         account, hint = gate._account, letter.hint
@@ -157,6 +168,7 @@ class Base(Generic[G]):
     def _work_steps(self, limit: int) -> Exchange[Work]:
         work = Work()
         for gate in self.gateways.values():
+            yield from self._announced(gate)
             work.reports[gate.name] = yield do(gate.reconcile, limit)
             rows: list[Row] = yield do(gate._run, _inbox.untold(gate._account, limit))
             for row in rows:
@@ -164,6 +176,8 @@ class Base(Generic[G]):
         return work
 
     def _again(self, gate: G, row: Row, work: Work) -> Exchange[None]:
+        if _inbox.event_of(row).kind not in self._handlers:
+            return  # For another process of the shop, which has a handler for it.
         held: Row | None = yield do(gate._run, _inbox.take(gate._account, row))
         if held is None:
             return
