@@ -225,8 +225,9 @@ def _renewal(account: Account, payment: Payment) -> Steps[Event]:
     """The PG charged the next period of a subscription by itself, or failed to."""
     row, is_news = (yield from open_rows([_kept(account, Kind.RENEWAL, payment, None)], "renewed by the PG"))[0]
     if not is_news and row.result != dump(payment):
+        known = payment_of(row)
         yield from change(row, "the PG's record changed", state=row.state, result=dump(payment))
-        is_news = True
+        is_news = known is None or _event_id(account, known) != _event_id(account, payment)
     return renewal_event(account, payment, is_news=is_news)
 
 

@@ -17,7 +17,7 @@ from paygate.commands import Customer, DeleteKey, Register
 from paygate.errors import BadCommand, NotSent, OutcomeUnknown, PaygateError
 from paygate.gateway import Gateway
 from paygate.ledger import MemoryLedger
-from paygate.ledger.row import Book, State
+from paygate.ledger.row import Book, LedgerError, Note, Row, State
 from paygate.model import BillingKey, Checkout
 from paygate.money import Money
 from paygate.subscriptions import ChangeMethod, Interval, Subscribe
@@ -181,11 +181,29 @@ def test_a_key_of_another_registration_is_never_told_twice(shop: Shop) -> None:
     shop.save(one)
     # The PG forgets that the card was there before, and lags with the new one.
     note = shop.ledger.get("steppay-managed/test", Book.EVENT, f"window:{one.provider_id}")
-    customer, _, finished = note.result.split(":")
-    shop.ledger.change(evolve(note, result=f"{customer}::{finished}"), "a note that knows of no card")
+    assert note is not None
+    customer, _, finished = (note.result or "").split(":")
+    shop.ledger.change(evolve(note, result=f"{customer}::{finished}"),
+                       Note(text="a note that knows of no card", at=1.0, by="host:1"))
     customer_shows(shop.pg, lambda c: c["paymentMethods"].pop())
-    with pytest.raises(OutcomeUnknown, match="that of order reg-1"):
-        shop.key("reg-2")
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown, match="that of order reg-1"):
+            shop.key("reg-2")
+    assert shop.key("reg-1") == real
+
+
+def test_a_key_is_not_told_while_the_ledger_cannot_say_whose_it_is(shop: Shop) -> None:
+    real = shop.save(shop.window("reg-1"))
+    of_key = shop.ledger.of_key
+
+    def broken(*_: Any) -> list[Row]:
+        raise LedgerError("full")
+
+    shop.ledger.of_key = broken
+    with pytest.raises(OutcomeUnknown, match="confirm again later"):
+        shop.key("reg-1")
+    shop.ledger.of_key = of_key
+    assert shop.key("reg-1") == real
 
 
 def test_a_card_that_does_not_show_yet_is_not_told_and_shows_later(shop: Shop) -> None:

@@ -15,7 +15,7 @@ from paygate.assemble import connect
 from paygate.errors import BadCommand, Declined, InProgress, OutcomeUnknown, PaygateError
 from paygate.gateway import Gateway
 from paygate.ledger import MemoryLedger
-from paygate.ledger.row import Book, LedgerError, Row, State
+from paygate.ledger.row import Book, LedgerError, Note, Row, State
 from paygate.model import Checkout, Event, EventKind, Payment, PaymentStatus
 from paygate.money import Money
 from paygate.subscriptions import ChangeMethod, Interval, Renew, SubscriptionStatus
@@ -35,7 +35,7 @@ class Overtaken(MemoryLedger):
         super().__init__()
         self.meanwhile: dict[str, Callable[[], Any]] = {}
 
-    def open(self, rows: Sequence[Row], note: str) -> list[tuple[Row, bool]]:
+    def open(self, rows: Sequence[Row], note: Note) -> list[tuple[Row, bool]]:
         if (happens := self.meanwhile.pop(rows[0].id, None)) is not None:
             happens()
         return super().open(rows, note)
