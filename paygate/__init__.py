@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     )
     from .flow import Flow
     from .gateway import Gateway
-    from .ledger import Book, Kind, Ledger, LedgerError, Line, MemoryLedger, Row, State
+    from .ledger import Book, Kind, Ledger, LedgerError, Line, MemoryLedger, Note, Row, State
     from .model import (
         BillingKey,
         Cancellation,
@@ -112,7 +112,7 @@ _HOME = {
               "RateLimited Refused SetupError Unauthorized UnknownProvider Unsupported",
     "flow": "Flow",
     "gateway": "Gateway",
-    "ledger": "Book Kind Ledger LedgerError Line MemoryLedger Row State",
+    "ledger": "Book Kind Ledger LedgerError Line MemoryLedger Note Row State",
     "model": "BillingKey Cancellation Cancelled Checkout ClientCall DeclineReason Event EventKind Hint KeyInfo Payment "
              "PaymentStatus Redirect ScheduledCharge ScheduleStatus Subject",
     "money": "Money",
@@ -135,7 +135,7 @@ __all__ = [
     "ChangeMoney", "Charge", "Checkout", "ClientCall", "Clock", "Conflict", "Customer", "DatedCharge", "Deadline",
     "DeclineReason", "Declined", "DeleteKey", "Event", "EventKind", "Fact", "Flow", "Forged", "Gateway", "Hint",
     "InProgress", "Interval", "KeyInfo", "Kind", "Ledger", "LedgerError", "Line", "MemoryLedger", "Money", "MoveNext",
-    "NotFound", "NotSent", "OutcomeUnknown", "Path", "Pay", "PaygateError", "Payment", "PaymentStatus", "Profile",
+    "NotFound", "NotSent", "Note", "OutcomeUnknown", "Path", "Pay", "PaygateError", "Payment", "PaymentStatus", "Profile",
     "Provider", "ProviderSpec", "RateLimited", "Redirect", "Refused", "Register", "Renew", "Report", "Request",
     "Response", "Retries", "Row", "Schedule", "ScheduleStatus", "ScheduledCharge", "SchedulesOf", "Secret",
     "SetupError", "State", "Subject", "Subscribe", "SubscribeKey", "Subscription", "SubscriptionStatus", "SystemClock",

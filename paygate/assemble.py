@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from .ledger.store import SqlLedger
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 """A gateway's name. Without "/": what follows one tells test from live in the ledger."""
+_POSTGRES = re.compile(r"postgres(ql)?://|(host|hostaddr|dbname|user|service|port)\s*=")
 _VERBS = tuple(verb for verb in vars(Ledger) if not verb.startswith("_"))
 
 
@@ -38,8 +40,9 @@ def connect(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledger
     """Connect to an account at a PG. Nothing is sent yet.
 
     `provider` is an installed provider's name, `settings` its own settings (credentials, `mode`).
-    `ledger` is the path of a SQLite file, or a ledger such as `MemoryLedger()` for tests; there is no "none". One that
-    is handed in stays open when the gateway closes.
+    `ledger` is the path of a SQLite file, the address of a PostgreSQL database ("postgresql://user@host/database"), or
+    a ledger such as `MemoryLedger()` for tests; there is no "none". One that is handed in stays open when the gateway
+    closes.
     `name` tells several accounts at one provider apart (A-Z a-z 0-9 _ . -); billing keys and order ids belong to it.
     `base_url` replaces the PG's address: one of the provider's hosts, or this machine (in test mode).
     `timeout_s` bounds each wait for the PG, `deadline_s` a whole call, look-ups included.
@@ -54,7 +57,8 @@ def connect(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledger
     from .transport import Door
 
     door = Door(address, timeout_s=timeout_s, http=http, tls=tls)
-    return Gateway(account, Driver(door, store, sleeper(account.clock) or time.sleep), owns_ledger=store is not ledger)
+    driver = Driver(door, store, sleeper(account.clock) or time.sleep, account.clock, deadline_s)
+    return Gateway(account, driver, owns_ledger=store is not ledger)
 
 
 def connect_async(provider: str | ProviderSpec, settings: Mapping[str, Any], *,
@@ -72,7 +76,8 @@ def connect_async(provider: str | ProviderSpec, settings: Mapping[str, Any], *,
     from .transport import AsyncDoor
 
     door = AsyncDoor(address, timeout_s=timeout_s, http=http, tls=tls)
-    return AsyncGateway(account, AsyncDriver(door, store, sleeper(account.clock)), owns_ledger=store is not ledger)
+    driver = AsyncDriver(door, store, sleeper(account.clock), account.clock, deadline_s)
+    return AsyncGateway(account, driver, owns_ledger=store is not ledger)
 
 
 def _prepare(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledger: str | os.PathLike[str] | Ledger,
@@ -88,26 +93,45 @@ def _prepare(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledge
     settle_s = spec.profile.settle_s.value if settle_s is None else settle_s
     check_times(timeout_s=timeout_s, deadline_s=deadline_s, settle_s=settle_s)
     address = check_base_url(spec, base_url or spec.base_url, is_test=is_test)
-    account = Account(name=name or spec.name, spec=spec, provider=spec.build(checked), is_test=is_test,
-                      clock=clock or SystemClock(), deadline_s=deadline_s, settle_s=settle_s)
-    return account, _store(ledger), address
+    built, store = spec.build(checked), _store(ledger)
+    # Machines that share a ledger share its clock: a lease must end at the same instant for all of them.
+    clock = clock or (getattr(store, "clock") if hasattr(type(store), "clock") else SystemClock())  # noqa: B009
+    account = Account(name=name or spec.name, spec=spec, provider=built, is_test=is_test, clock=clock,
+                      deadline_s=deadline_s, settle_s=settle_s)
+    return account, store, address
 
 
 def _store(ledger: str | os.PathLike[str] | Ledger) -> Ledger:
-    wanted = "a ledger is the path of a file on a local disk, or for tests MemoryLedger()"
+    wanted = ("a ledger is the path of a file on a local disk, a PostgreSQL address (postgresql://…), or for tests "
+              "MemoryLedger()")
     if not isinstance(ledger, (str, os.PathLike)):
         lacking = [verb for verb in _VERBS if not callable(getattr(ledger, verb, None))]
         if isinstance(ledger, type) or lacking:
             kind = ledger.__name__ if isinstance(ledger, type) else type(ledger).__name__
             raise BadSettings(f"{wanted}, not {kind}")
         return ledger
-    if ":memory:" in str(ledger) or "://" in str(ledger) or not str(ledger):
-        raise BadSettings(wanted)
-    if os.path.isdir(ledger):
-        raise BadSettings("the ledger's path is a directory; name a file in it, such as ledger.db")
+    try:
+        return open_store(ledger)
+    except (LedgerError, ValueError) as error:
+        said = str(error) if isinstance(error, LedgerError) else wanted
+    raise BadSettings(said if said == wanted else f"the ledger cannot be used: {said}")
+
+
+def open_store(where: str | os.PathLike[str]) -> SqlLedger:
+    """The ledger at a path or a PostgreSQL address.
+
+    Raises: LedgerError; ValueError for what is neither.
+    """
+    if isinstance(where, str) and _POSTGRES.match(where):
+        try:
+            from .ledger.postgres import PostgresLedger
+        except ModuleNotFoundError as missing:
+            raise LedgerError(f"PostgreSQL needs {missing.name}: pip install 'paygate-core[postgres]'") from None
+        return PostgresLedger(where)
+    if ":memory:" in str(where) or "://" in str(where) or not str(where):
+        raise ValueError("neither a path nor a PostgreSQL address")
+    if os.path.isdir(where):
+        raise LedgerError("its path is a directory; name a file in it, such as ledger.db")
     from .ledger.sqlite import SqliteLedger
 
-    try:
-        return SqliteLedger(ledger)
-    except LedgerError as error:
-        raise BadSettings(f"the ledger cannot be used: {error}") from None
+    return SqliteLedger(where)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from .clock import Clock, Deadline
-from .ledger.row import Ledger
-from .procedures.steps import Alone, Effect, Entry, Pause, Send, Steps
+from .ledger.row import Ledger, LedgerError, Note
+from .procedures.steps import Alone, Effect, Entry, Pause, Send, Sign, Steps
 from .wire import Request, Response, Token
 
 T = TypeVar("T")
+
+
+_LEAST_S = 0.1
+"""What the ledger is given even when the time of a call is over: what the PG said is worth writing down."""
 
 
 class SyncDoor(Protocol):
@@ -32,17 +39,38 @@ class AsyncDoorLike(Protocol):
     async def close(self) -> None: ...
 
 
-class Driver:
+class Signs:
+    """What both drivers know of a call: the clock it is signed by, and how long its ledger may take."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, deadline_s: float) -> None:
+        self.ledger = ledger
+        self._clock = clock
+        self._deadline_s = deadline_s
+
+    def _signed(self, sign: Sign) -> Note:
+        return Note(text=sign.text, at=self._clock.now().timestamp(),
+                    by=sign.by or f"{socket.gethostname()}:{os.getpid()}")
+
+    def _end(self) -> float:
+        """When a call that begins now is over, on the machine's own clock: a lock does not know a virtual one."""
+        return monotonic() + self._deadline_s
+
+
+class Driver(Signs):
     """Carries procedures out in the caller's thread."""
 
-    def __init__(self, door: SyncDoor, ledger: Ledger, sleep: Callable[[float], None]) -> None:
+    def __init__(self, door: SyncDoor, ledger: Ledger, sleep: Callable[[float], None], clock: Clock,
+                 deadline_s: float) -> None:
+        super().__init__(ledger, clock, deadline_s)
         self.door = door
-        self.ledger = ledger
         self._sleep = sleep
         self._alone = threading.Lock()
+        # Of the class itself: a wrapper that steps in between the verbs is asked verb by verb.
+        self._perform = getattr(ledger, "perform") if hasattr(type(ledger), "perform") else None  # noqa: B009 (it may)
 
-    def run(self, steps: Steps[T]) -> T:
+    def run(self, steps: Steps[T], end: float | None = None) -> T:
         """Run `steps` to their end; an exception of an effect is thrown into them."""
+        end = self._end() if end is None else end
         value: Any = None
         error: BaseException | None = None
         while True:
@@ -53,35 +81,46 @@ class Driver:
                 return result
             value = error = None
             try:
-                value = self._do(effect)
+                value = self._do(effect, end)
             except BaseException as raised:
                 error = raised
 
-    def _do(self, effect: Effect) -> Any:
+    def _do(self, effect: Effect, end: float = 0.0) -> Any:
         match effect:
             case Send(request, token, deadline):
                 return self.door.send(request, token, deadline)
+            case Sign():
+                return self._signed(effect)
             case Entry(verb, args):
-                return getattr(self.ledger, verb)(*args)
+                if self._perform is None:
+                    return getattr(self.ledger, verb)(*args)
+                return self._perform(verb, args, max(end, monotonic() + _LEAST_S))
             case Pause(seconds):
                 return self._sleep(seconds)
             case Alone(steps):
                 with self._alone:
-                    return self.run(steps)
+                    return self.run(steps, end)
 
 
-class AsyncDriver:
-    """Carries procedures out in the running event loop; a ledger that blocks is served by a thread of its own."""
+class AsyncDriver(Signs):
+    """Carries procedures out in the running event loop; what blocks in a ledger is waited for in threads of its own.
 
-    def __init__(self, door: AsyncDoorLike, ledger: Ledger, sleep: Callable[[float], None] | None) -> None:
+    They end with the gateway, and wait for nothing but the ledger.
+    """
+
+    def __init__(self, door: AsyncDoorLike, ledger: Ledger, sleep: Callable[[float], None] | None, clock: Clock,
+                 deadline_s: float) -> None:
+        super().__init__(ledger, clock, deadline_s)
         self.door = door
-        self.ledger = ledger
         self._sleep = sleep
         self._alone: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="paygate-ledger") if ledger.blocking else None
+        self._perform = getattr(ledger, "aperform") if hasattr(type(ledger), "aperform") else None  # noqa: B009
+        self._threads = ThreadPoolExecutor(getattr(type(ledger), "threads", 1), thread_name_prefix="paygate-ledger") \
+            if ledger.blocking else None
 
-    async def run(self, steps: Steps[T]) -> T:
+    async def run(self, steps: Steps[T], end: float | None = None) -> T:
         """Run `steps` to their end; an exception of an effect, a cancellation too, is thrown into them."""
+        end = self._end() if end is None else end
         value: Any = None
         error: BaseException | None = None
         while True:
@@ -92,27 +131,33 @@ class AsyncDriver:
                 return result
             value = error = None
             try:
-                value = await self._do(effect)
+                value = await self._do(effect, end)
             except BaseException as raised:
                 error = raised
 
-    async def _do(self, effect: Effect) -> Any:
+    async def _do(self, effect: Effect, end: float = 0.0) -> Any:
         match effect:
             case Send(request, token, deadline):
                 return await self.door.send(request, token, deadline)
+            case Sign():
+                return self._signed(effect)
             case Entry(verb, args):
-                return await self._entry(verb, args)
+                return await self._entry(verb, args, end)
             case Pause(seconds):
                 return self._sleep(seconds) if self._sleep is not None else await asyncio.sleep(seconds)
             case Alone(steps):
                 async with self._lock():
-                    return await self.run(steps)
+                    return await self.run(steps, end)
 
-    async def _entry(self, verb: str, args: tuple[Any, ...]) -> Any:
-        method = getattr(self.ledger, verb)
-        if self._writer is None:
-            return method(*args)
-        written = asyncio.get_running_loop().run_in_executor(self._writer, method, *args)
+    async def _entry(self, verb: str, args: tuple[Any, ...], end: float) -> Any:
+        if self._threads is None:
+            return getattr(self.ledger, verb)(*args)
+        if self._perform is not None:
+            return await self._perform(verb, args, max(end, monotonic() + _LEAST_S), self._threads)
+        try:
+            written = asyncio.get_running_loop().run_in_executor(self._threads, getattr(self.ledger, verb), *args)
+        except RuntimeError:
+            raise LedgerError("the gateway is closed") from None
         try:
             return await asyncio.shield(written)
         except asyncio.CancelledError:
@@ -127,10 +172,10 @@ class AsyncDriver:
         return self._alone[1]
 
     async def close(self) -> None:
-        """Close the door and end the ledger's thread."""
+        """Close the door and end the ledger's threads."""
         await self.door.close()
-        if self._writer is not None:
-            self._writer.shutdown()
+        if self._threads is not None:
+            self._threads.shutdown()
 
 
 def sleeper(clock: Clock) -> Callable[[float], None] | None:

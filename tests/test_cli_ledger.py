@@ -21,7 +21,7 @@ from paygate import BadCommand, OutcomeUnknown, Pay
 from paygate.cli import reconcile as reconcile_command
 from paygate.cli.group import group
 from paygate.cli.trace import kind_of
-from paygate.ledger.row import Book, Line, Row, State
+from paygate.ledger.row import Book, Line, Note, Row, State
 from paygate.ledger.sqlite import SqliteLedger
 from paygate.sandbox import Sandbox
 from paygate.testing.fakepg import FakePG
@@ -245,7 +245,8 @@ def test_what_the_pg_said_of_a_payer_is_left_out_of_a_trace(run: Run, shop: Shop
     shop.pg.decline_message = "kim@example.com, 010-1234-5678: limit"
     with pytest.raises(Exception, match="declined"):
         shop.charge(charge(amount=101))
-    shop.ledger.change(shop.row("o1"), "outcome unknown: the PG said E17: call kim@example.com or 010-1234-5678 now")
+    said = "outcome unknown: the PG said E17: call kim@example.com or 010-1234-5678 now"
+    shop.ledger.change(shop.row("o1"), Note(text=said, at=1.0, by="host:1"))
     for told in (run("trace", "o1"), run("trace", "o1", "--json")):
         assert "example.com" not in told.stdout
         assert "5678" not in told.stdout
@@ -256,7 +257,7 @@ def test_text_from_outside_cannot_steer_the_terminal(run: Run, shop: Shop) -> No
     in_doubt(shop, "o1")
     row = shop.row("o1")
     shop.ledger.change(Row(**{**{a: getattr(row, a) for a in row.__slots__ if not a.startswith("__")},
-                              "attention": HOSTILE}), f"note {HOSTILE}")
+                              "attention": HOSTILE}), Note(text=f"note {HOSTILE}", at=1.0, by=HOSTILE))
     for command in (("pending",), ("attention",), ("trace", "o1"), ("pending", "--json"), ("trace", "o1", "--json"),
                     ("trace", HOSTILE), ("resolve", HOSTILE, "paid", "--by", "kim", "--why", "because"),
                     ("resolve", "o1", "paid", "--by", HOSTILE, "--why", "because"),

@@ -104,7 +104,7 @@ def test_f03_a_file_that_is_locked_full_or_read_only_stops_the_charge(what: str,
     import sqlite3
 
     path = tmp_path / "books.db"
-    with Shop(face, SqliteLedger(path, busy_timeout_s=0.05)) as shop:
+    with Shop(face, SqliteLedger(path, patience_s=0.05)) as shop:
         other = sqlite3.connect(path, isolation_level=None)
         if what == "locked":
             other.execute("BEGIN IMMEDIATE")
@@ -120,7 +120,7 @@ def test_f03_a_file_that_is_locked_full_or_read_only_stops_the_charge(what: str,
 
 
 def _connections(ledger: Any) -> list[Any]:
-    return [value for value in vars(ledger).values() if type(value).__name__ == "Connection"]
+    return [ledger._file._writer]
 
 
 @EVERYWHERE

@@ -26,7 +26,7 @@ from paygate import (
     PaygateError,
     State,
 )
-from paygate.ledger.row import Book
+from paygate.ledger.row import Book, Note
 from paygate.ledger.sqlite import SqliteLedger
 from paygate.procedures import cancel as cancelling
 from paygate.procedures import charge as charging
@@ -180,7 +180,7 @@ def test_f42_the_intent_is_on_the_disk_before_the_first_byte(face: str, tmp_path
 
 
 def _connections(ledger: Any) -> list[Any]:
-    return [value for value in vars(ledger).values() if isinstance(value, sqlite3.Connection)]
+    return [ledger._file._writer]
 
 
 @EVERYWHERE
@@ -189,8 +189,7 @@ def test_f43_what_a_restored_backup_has_forgotten_is_found_and_not_given_back_tw
     lost = Shop(pg=bench.pg)
     lost.charge(charge("o1"))
     shop = bench.shop()
-    shop.ledger.open([lost.row("o1")], "from the backup")
-    shop.ledger.open([], "nothing else")
+    shop.ledger.open([lost.row("o1")], Note(text="from the backup", at=1.0, by="host:1"))
     lost.charge(charge("o2"))
     lost.cancel(cancel("c1"))
     shop.clock.advance(60)

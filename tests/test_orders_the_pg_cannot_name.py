@@ -32,7 +32,7 @@ from paygate import (
     connect,
     path,
 )
-from paygate.ledger.row import Book
+from paygate.ledger.row import Book, Note
 from paygate.testing.emulator import Call
 from paygate.testing.fakepg import FAKEPG, FakePG, FakeProvider
 from paygate.testing.transport import EmulatorTransport
@@ -109,7 +109,8 @@ def test_a_browser_never_binds_a_code_to_an_order_that_has_none() -> None:
     shop.pay("o2", "close")
     row = shop.ledger.get(shop.gate._account.scope, Book.PAYMENT, "o2")
     assert row is not None
-    assert shop.ledger.change(evolve(row, provider_id=None), "as if the worker had died before writing it") is not None
+    died = Note(text="as if the worker had died before writing it", at=1.0, by="host:1")
+    assert shop.ledger.change(evolve(row, provider_id=None), died) is not None
     with pytest.raises(Forged):
         shop.gate.confirm("o2", {"code": "code-o1"})
 

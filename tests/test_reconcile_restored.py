@@ -29,6 +29,7 @@ from paygate import (
     connect,
 )
 from paygate.codec import dump, load
+from paygate.ledger.row import Note
 from paygate.testing.fakepg import FAKEPG, FakePG
 from paygate.testing.transport import EmulatorTransport
 
@@ -48,7 +49,8 @@ def restored(face: str, before: Shop, *, knows_charge: bool = True, lists_refund
         row = before.row("o1")
         paid = load(row.result, Payment)
         ledger.open([evolve(row, result=dump(evolve(paid, status=PaymentStatus.PAID, cancelled=won(0),
-                                                    cancellations=())))], "from the backup")
+                                                    cancellations=())))],
+                    Note(text="from the backup", at=1.0, by="host:1"))
     if not lists_refunds:
         before.pg.payments["p1"]["refunds"] = []
     return Shop(face, ledger, pg=before.pg)

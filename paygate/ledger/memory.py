@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
-from attrs import evolve
-
-from .row import Book, Line, Row, Taken
-from .rules import UNRESOLVED
+from . import chain
+from .row import Book, LedgerError, Line, Note, Row, Taken
+from .rules import FOLLOWS, UNRESOLVED
 
 
 class MemoryLedger:
@@ -24,16 +22,18 @@ class MemoryLedger:
         self._lines: list[Line] = []
         self._lock = threading.Lock()
 
-    def open(self, rows: Sequence[Row], note: str) -> list[tuple[Row, bool]]:
+    def open(self, rows: Sequence[Row], note: Note) -> list[tuple[Row, bool]]:
         with self._lock:
             return [self._open(row, note) for row in rows]
 
-    def _open(self, row: Row, note: str) -> tuple[Row, bool]:
+    def _open(self, row: Row, note: Note) -> tuple[Row, bool]:
+        made, line = chain.begun(row, note)
         known = self._rows.get((row.gateway, row.book, row.id)) or self._blocking(row)
         if known is not None:
-            return known, False
-        self._store(row, note)
-        return row, True
+            return known, known.hash == made.hash
+        self._check_owner(row)
+        self._store(made, line)
+        return made, True
 
     def _blocking(self, row: Row) -> Row | None:
         if row.book is not Book.CANCEL:
@@ -44,27 +44,33 @@ class MemoryLedger:
     def get(self, gateway: str, book: Book, id: str) -> Row | None:
         return self._rows.get((gateway, book, id))
 
-    def change(self, row: Row, note: str) -> Row | None:
+    def change(self, row: Row, note: Note) -> Row | None:
+        changed, line = chain.moved(row, note)
         with self._lock:
             stored = self._rows.get((row.gateway, row.book, row.id))
-            if stored is None or stored.fence != row.fence:
+            if stored is not None and stored.hash == changed.hash:
+                return stored
+            if stored is None or (stored.fence, stored.hash) != (row.fence, row.hash):
                 return None
-            if row.book is Book.PAYMENT and row.provider_id is not None:
-                holder = self.by_provider_id(row.gateway, row.provider_id)
-                if holder is not None and holder.id != row.id:
-                    raise Taken("a PG's payment id belongs to another order already")
+            if row.state not in FOLLOWS[stored.state]:
+                raise LedgerError(f"a row does not go from {stored.state.value} to {row.state.value}")
+            self._check_owner(row)
             if row.state in UNRESOLVED and self._blocking(row) is not None:
                 return None
-            changed = evolve(row, fence=row.fence + 1)
-            self._store(changed, note)
+            self._store(changed, line)
             return changed
 
-    def _store(self, row: Row, note: str) -> None:
+    def _check_owner(self, row: Row) -> None:
+        if row.book is Book.PAYMENT and row.provider_id is not None:
+            holder = self.by_provider_id(row.gateway, row.provider_id)
+            if holder is not None and holder.id != row.id:
+                raise Taken("a PG's payment id belongs to another order already")
+
+    def _store(self, row: Row, line: Line) -> None:
         self._rows[row.gateway, row.book, row.id] = row
         if row.book is Book.PAYMENT and row.provider_id is not None:
             self._owners[row.gateway, row.provider_id] = row
-        self._lines.append(Line(at=time.time(), gateway=row.gateway, book=row.book, id=row.id, fence=row.fence,
-                                state=row.state, note=note))
+        self._lines.append(line)
 
     def by_provider_id(self, gateway: str, provider_id: str) -> Row | None:
         return self._owners.get((gateway, provider_id))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..money import Money
 
@@ -102,6 +103,8 @@ class Row:
     """The last result, as ledger text."""
     refusal: str | None = None
     """The PG's refusal, as ledger text."""
+    hash: str = field(default="", eq=False, repr=False)
+    """Of the last line of its trail; the store's business (chain.py). Two rows that say the same are equal."""
 
     @property
     def book(self) -> Book:
@@ -124,8 +127,23 @@ def _instant(seconds: float) -> str:
 
 
 @frozen(kw_only=True)
+class Note:
+    """What is said of a change: in which words, when, and by whom. Made once for each change."""
+
+    text: str
+    at: float
+    by: str
+    """A person's name, or the worker that did it, as "host:process"."""
+    salt: str = field(factory=lambda: secrets.token_hex(8))
+    """Random: tells two equal changes apart, and keeps a line's hash from giving away what was hashed."""
+
+
+@frozen(kw_only=True)
 class Line:
-    """One line of the append-only trail: what a row became, when, by whom, why."""
+    """One line of the append-only trail: what a row became, when, by whom, why.
+
+    The lines of a row are a chain: each `hash` covers the one before it and everything said here (chain.py).
+    """
 
     at: float
     gateway: str
@@ -134,6 +152,11 @@ class Line:
     fence: int
     state: State
     note: str
+    by: str = ""
+    content: str = ""
+    """Hash of the whole row as it became; empty where it was written before rows were hashed."""
+    salt: str = ""
+    hash: str = ""
 
 
 class LedgerError(Exception):
@@ -143,16 +166,21 @@ class LedgerError(Exception):
 class Ledger(Protocol):
     """A store of rows. Every method is one durable transaction; all raise LedgerError when the store fails.
 
-    `blocking` is True where a call may wait for a disk or a server.
+    `blocking` is True where a call may wait for a disk or a server. LedgerContract in paygate.testing checks a store.
+
+    A store may offer two more methods, which the gateways then use for every call: `perform(verb, args, until)`, and
+    `aperform(verb, args, until, threads)` to be awaited: the same verbs, which give up when the monotonic clock of the
+    machine reaches `until`. Without the second one, the verbs of a blocking ledger are called in a thread.
     """
 
     blocking: bool
 
-    def open(self, rows: Sequence[Row], note: str) -> list[tuple[Row, bool]]:
+    def open(self, rows: Sequence[Row], note: Note) -> list[tuple[Row, bool]]:
         """Insert every row whose (gateway, book, id) is new; for each, the stored row and whether it is new.
 
         A refund is also refused while another refund of the same order is open, sent or unknown: then the other
-        one's row is returned, and False.
+        one's row is returned, and False. Told again with the same note, because nobody knew whether it was written,
+        the answer is the same as at first.
         """
         ...
 
@@ -160,10 +188,13 @@ class Ledger(Protocol):
         """The row, if there is one."""
         ...
 
-    def change(self, row: Row, note: str) -> Row | None:
-        """Store `row` if the stored fence still is `row.fence`; returns it with the next fence, or None if not.
+    def change(self, row: Row, note: Note) -> Row | None:
+        """Store `row` if the stored one still has `row.fence` and `row.hash`; returns it with the next ones, else None.
 
-        Raises: Taken where `row.provider_id` already belongs to another row of the same gateway and book.
+        Told again with the same note, the answer is the same as at first.
+
+        Raises: Taken where `row.provider_id` already belongs to another row of the same gateway and book; LedgerError
+        for a state that may not follow the stored one.
         """
         ...
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from attrs import evolve, field, frozen
 
 from ..clock import Deadline
-from ..ledger.row import Book, LedgerError, Row, State, Taken
+from ..ledger.row import Book, LedgerError, Note, Row, State, Taken
 from ..ledger.rules import FOLLOWS
 from ..wire import Request, Token
 
@@ -33,6 +33,14 @@ class Entry:
 
 
 @frozen
+class Sign:
+    """Sign what is said of a change: the driver answers with a Note. `by` is a person; None is the worker itself."""
+
+    text: str
+    by: str | None = None
+
+
+@frozen
 class Pause:
     """Wait."""
 
@@ -46,7 +54,7 @@ class Alone:
     steps: Generator[Effect, Any, Any]
 
 
-Effect = Send | Entry | Pause | Alone
+Effect = Send | Entry | Sign | Pause | Alone
 Steps = Generator[Effect, Any, T]
 
 
@@ -61,9 +69,8 @@ def via(source: str, steps: Steps[T]) -> Steps[T]:
             value: T = stop.value
             return value
         come = fault = None
-        if isinstance(effect, Entry) and effect.verb in ("change", "open"):
-            what, note = effect.args
-            effect = Entry(effect.verb, (what, f"{source}: {note}"))
+        if isinstance(effect, Sign):
+            effect = evolve(effect, text=f"{source}: {effect.text}")
         try:
             come = yield effect
         except BaseException as raised:
@@ -72,7 +79,8 @@ def via(source: str, steps: Steps[T]) -> Steps[T]:
 
 def open_rows(rows: Sequence[Row], note: str) -> Steps[list[tuple[Row, bool]]]:
     """Write new rows down, durably."""
-    opened: list[tuple[Row, bool]] = yield Entry("open", (rows, note))
+    signed: Note = yield Sign(note)
+    opened: list[tuple[Row, bool]] = yield Entry("open", (rows, signed))
     return opened
 
 
@@ -82,18 +90,21 @@ def get_row(gateway: str, book: Book, id: str) -> Steps[Row | None]:
     return row
 
 
-def change(row: Row, note: str, *, state: State, **changes: Any) -> Steps[Row | None]:
+def change(row: Row, note: str, *, state: State, by: str | None = None, **changes: Any) -> Steps[Row | None]:
     """Move a row on; None where somebody else moved it first. A failing store is tried twice more.
+
+    The note is signed once: a ledger that has written it already, though it seemed to fail, says so.
 
     Raises: LedgerError (it may have been written all the same).
     """
     if state not in FOLLOWS[row.state]:
         raise AssertionError(f"a row does not go from {row.state} to {state}")
     wanted = evolve(row, state=state, **changes)
+    signed: Note = yield Sign(note, by)
     changed: Row | None = None
-    for tries, pause in enumerate((0.05, 0.5, None)):
+    for pause in (0.05, 0.5, None):
         try:
-            changed = yield Entry("change", (wanted, note))
+            changed = yield Entry("change", (wanted, signed))
         except Taken:
             raise
         except LedgerError:
@@ -101,14 +112,8 @@ def change(row: Row, note: str, *, state: State, **changes: Any) -> Steps[Row | 
                 raise
             yield Pause(pause)
         else:
-            return (yield from _if_ours(wanted)) if changed is None and tries else changed
+            break
     return changed
-
-
-def _if_ours(wanted: Row) -> Steps[Row | None]:
-    """After a write that seemed to fail, the row may have been moved by that very write."""
-    stored = yield from get_row(wanted.gateway, wanted.book, wanted.id)
-    return stored if stored == evolve(wanted, fence=wanted.fence + 1) else None
 
 
 def reread(row: Row) -> Steps[Row]:

@@ -1,4 +1,4 @@
-"""What tests are made of: emulators of PGs on a clock turned by hand, and the contract that every provider keeps.
+"""What tests are made of: emulators of PGs on a clock turned by hand, and the contracts of providers and ledgers.
 
 The modules load when they are used.
 """
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .contract import ProviderContract
     from .emulator import Emulator, Fault, FaultKind, Journal, VirtualClock
+    from .ledger_contract import LedgerContract
     from .transport import EmulatorTransport
 
-__all__ = ["Emulator", "EmulatorTransport", "Fault", "FaultKind", "Journal", "ProviderContract", "VirtualClock"]
-_ELSEWHERE = {"EmulatorTransport": "transport", "ProviderContract": "contract"}
+__all__ = ["Emulator", "EmulatorTransport", "Fault", "FaultKind", "Journal", "LedgerContract", "ProviderContract",
+           "VirtualClock"]
+_ELSEWHERE = {"EmulatorTransport": "transport", "LedgerContract": "ledger_contract", "ProviderContract": "contract"}
 
 
 def __getattr__(name: str) -> Any:

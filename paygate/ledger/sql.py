@@ -1,0 +1,241 @@
+"""The ledger in SQL: one text for SQLite and PostgreSQL. Nothing here opens a file or a connection.
+
+A verb is a plan: a generator that yields `Tell` (statements that become durable together or not at all; answered with
+how many rows each touched) and `Ask` (one SELECT; answered with its rows). store.py carries plans out, for threads,
+for asyncio and inside a merchant's own transaction. `?` stands for a value, and no text holds one otherwise.
+
+To add a table: a file in migrations/, plans like those below, and their names in VERBS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from itertools import accumulate
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from ..money import Money
+from . import chain
+from .row import Book, Kind, LedgerError, Line, Note, Row, State, Taken
+from .rules import FOLLOWS
+
+T = TypeVar("T")
+
+
+@frozen
+class Tell:
+    """Write: `statements` in one transaction. `key` orders the writers of several, so that none waits for another."""
+
+    statements: tuple[tuple[str, tuple[Any, ...]], ...]
+    key: tuple[str, ...] = ()
+
+
+@frozen
+class Ask:
+    """Read: one SELECT."""
+
+    text: str
+    values: tuple[Any, ...]
+
+
+class Clash(Exception):
+    """A statement broke the unique index that is its argument. Nothing of its `Tell` was written."""
+
+
+Plan = Generator[Tell | Ask, Any, T]
+
+COLUMNS = ("book", *chain.PLAIN, "amount", "currency", "hash")
+_KEY = ("gateway", "book", "id")
+_UNRESOLVED = "state IN ('opened', 'sent', 'unknown')"
+ROW = f"SELECT {', '.join(COLUMNS)} FROM paygate_row"
+_INSERT = (f"INSERT INTO paygate_row ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+           "ON CONFLICT DO NOTHING")
+_CHANGED = tuple(c for c in COLUMNS if c not in _KEY)
+_UPDATE = {to: f"UPDATE paygate_row SET {', '.join(f'{c} = ?' for c in _CHANGED)} "
+               "WHERE gateway = ? AND book = ? AND id = ? AND fence = ? AND hash = ? AND state IN "
+               f"({', '.join(repr(state.value) for state, after in FOLLOWS.items() if to in after) or 'NULL'})"
+           for to in State}
+_LINES = ("gateway", "book", "id", "fence", "at", "actor", "state", "note", "content", "salt", "hash")
+LINE = f"SELECT {', '.join(_LINES)} FROM paygate_line"
+INSERT_LINE = f"INSERT INTO paygate_line ({', '.join(_LINES)}) VALUES ({', '.join('?' * len(_LINES))})"
+# The line goes in only where the row has just become what the line tells: so nobody waits between the two statements.
+_APPEND = (f"INSERT INTO paygate_line ({', '.join(_LINES)}) SELECT {', '.join('?' * len(_LINES))} FROM paygate_row "
+           "WHERE gateway = ? AND book = ? AND id = ? AND hash = ?")
+_GET = f"{ROW} WHERE gateway = ? AND book = ? AND id = ?"
+_OPEN_REFUND = f"{ROW} WHERE gateway = ? AND book = 'cancel' AND order_id = ? AND {_UNRESOLVED}"
+_OWNER = f"{ROW} WHERE gateway = ? AND book = 'payment' AND provider_id = ?"
+_REFUNDS = f"{ROW} WHERE gateway = ? AND book = 'cancel' AND order_id = ? ORDER BY opened_at"
+_DUE = f"{ROW} WHERE gateway = ? AND check_at IS NOT NULL AND check_at <= ? ORDER BY check_at LIMIT ?"
+_OF_KEY = f"{ROW} WHERE gateway = ? AND key_digest = ? ORDER BY opened_at"
+_OPEN = f"{ROW} WHERE gateway = ? AND {_UNRESOLVED} ORDER BY opened_at LIMIT ?"
+_FLAGGED = f"{ROW} WHERE gateway = ? AND attention IS NOT NULL ORDER BY opened_at LIMIT ?"
+_TRAIL = (f"{LINE} WHERE gateway = ? AND book IN ({', '.join(repr(book.value) for book in Book)}) AND id = ? "
+          "ORDER BY book, fence")
+
+_TAKEN = "a PG's payment id belongs to another order already"
+
+
+def open_rows(rows: Sequence[Row], note: Note) -> Plan[list[tuple[Row, bool]]]:
+    """See `Ledger.open`."""
+    made = [chain.begun(row, note) for row in rows]
+    # In one order everywhere, so that two calls that open the same rows never wait for each other.
+    order = sorted(range(len(made)), key=lambda n: _key(made[n][0]))
+    try:
+        told = yield Tell(tuple(s for n in order for s in ((_INSERT, values_of(made[n][0])), _append(*made[n]))),
+                          () if not order else _key(made[order[0]][0]))
+    except Clash:
+        told = [0] * 2 * len(made)  # Their lines are there: all of this was written before.
+    is_new = {n: told[2 * place] == 1 for place, n in enumerate(order)}
+    found: list[tuple[Row, bool]] = []
+    for n, (row, _) in enumerate(made):
+        found.append((row, True) if is_new[n] else (yield from _known(row, rows[n], note)))
+    return found
+
+
+def _known(row: Row, wanted: Row, note: Note, tries: int = 5) -> Plan[tuple[Row, bool]]:
+    """The row that stands in the way of `row`."""
+    stored = yield from get(row.gateway, row.book, row.id)
+    if stored is not None:
+        return stored, stored.hash == row.hash  # By its hash it is this very write, which was thought lost.
+    if row.book is Book.CANCEL:
+        stored = _one((yield Ask(_OPEN_REFUND, (row.gateway, row.order_id))))
+        if stored is not None:
+            return stored, False
+    elif (yield from by_provider_id(row.gateway, row.provider_id or "")) is not None:
+        raise Taken(_TAKEN)
+    if not tries:
+        raise LedgerError("the rows in the way come and go")
+    made = chain.begun(wanted, note)  # What stood in the way is settled by now.
+    try:
+        told = yield Tell(((_INSERT, values_of(made[0])), _append(*made)), _key(row))
+    except Clash:
+        told = [0]
+    return (made[0], True) if told[0] == 1 else (yield from _known(row, wanted, note, tries - 1))
+
+
+def change(row: Row, note: Note) -> Plan[Row | None]:
+    """See `Ledger.change`."""
+    changed, line = chain.moved(row, note)
+    update = (_UPDATE[row.state], (*[v for c, v in zip(COLUMNS, values_of(changed), strict=True) if c not in _KEY],
+                                   row.gateway, row.book.value, row.id, row.fence, row.hash))
+    try:
+        told = yield Tell((update, _append(changed, line)), _key(row))
+    except Clash as clash:
+        if "provider" in str(clash):
+            raise Taken(_TAKEN) from None
+        if "paygate_line" not in str(clash):
+            return None  # Another refund of the order is open.
+        told = [0]
+    if told[0] == 1:
+        return changed
+    stored = yield from get(row.gateway, row.book, row.id)
+    if stored is None or stored.hash == changed.hash:  # By its hash it is this very write, which was thought lost.
+        return stored
+    if (stored.fence, stored.hash) == (row.fence, row.hash):
+        raise LedgerError(f"a row does not go from {stored.state.value} to {row.state.value}"
+                          if row.state not in FOLLOWS[stored.state] else "its trail has a line that is not its own")
+    return None
+
+
+def get(gateway: str, book: Book, id: str) -> Plan[Row | None]:
+    """See `Ledger.get`."""
+    return _one((yield Ask(_GET, (gateway, book.value, id))))
+
+
+def by_provider_id(gateway: str, provider_id: str) -> Plan[Row | None]:
+    """See `Ledger.by_provider_id`."""
+    return _one((yield Ask(_OWNER, (gateway, provider_id))))
+
+
+def refunds(gateway: str, order_id: str) -> Plan[list[Row]]:
+    """See `Ledger.refunds`."""
+    return _many((yield Ask(_REFUNDS, (gateway, order_id))))
+
+
+def due(gateway: str, now: float, limit: int) -> Plan[list[Row]]:
+    """See `Ledger.due`."""
+    return _many((yield Ask(_DUE, (gateway, now, limit))))
+
+
+def of_key(gateway: str, key_digest: str) -> Plan[list[Row]]:
+    """See `Ledger.of_key`."""
+    return _many((yield Ask(_OF_KEY, (gateway, key_digest))))
+
+
+def unresolved(gateway: str, limit: int) -> Plan[list[Row]]:
+    """See `Ledger.unresolved`."""
+    return _many((yield Ask(_OPEN, (gateway, limit))))
+
+
+def flagged(gateway: str, limit: int) -> Plan[list[Row]]:
+    """See `Ledger.flagged`."""
+    return _many((yield Ask(_FLAGGED, (gateway, limit))))
+
+
+def trail(gateway: str, id: str) -> Plan[list[Line]]:
+    """See `Ledger.trail`."""
+    return in_order([line_of(found) for found in (yield Ask(_TRAIL, (gateway, id)))])
+
+
+VERBS: dict[str, Callable[..., Plan[Any]]] = {
+    "open": open_rows, "change": change, "get": get, "by_provider_id": by_provider_id, "refunds": refunds, "due": due,
+    "of_key": of_key, "unresolved": unresolved, "flagged": flagged, "trail": trail,
+}
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return row.gateway, row.book.value, row.id
+
+
+def values_of(row: Row) -> tuple[Any, ...]:
+    """A row as COLUMNS."""
+    money = (None, None) if row.money is None else (row.money.amount, row.money.currency)
+    plain = [getattr(row, name) for name in chain.PLAIN]
+    return (row.book.value, *[v.value if isinstance(v, (Kind, State)) else v for v in plain], *money, row.hash)
+
+
+_READ: dict[str, Callable[[Any], Any]] = {"kind": Kind, "state": State}
+
+
+def row_of(values: Sequence[Any]) -> Row:
+    """A row from COLUMNS."""
+    named = dict(zip(COLUMNS, values, strict=True))
+    amount, currency = named.pop("amount"), named.pop("currency")
+    named.pop("book")
+    return Row(money=None if amount is None else Money(amount, currency),
+               **{k: _READ[k](v) if k in _READ else v for k, v in named.items()})
+
+
+def line_of(values: Sequence[Any]) -> Line:
+    """A line from the columns of LINE."""
+    gateway, book, id, fence, at, by, state, note, content, salt, hash = values
+    return Line(gateway=gateway, book=Book(book), id=id, fence=fence, at=at, by=by, state=State(state), note=note,
+                content=content, salt=salt, hash=hash)
+
+
+def in_order(lines: Sequence[Line]) -> list[Line]:
+    """Lines of one id, by when they were written; those of one row by their fence, whatever a clock did meanwhile."""
+    placed: list[tuple[float, Line]] = []
+    for book in dict.fromkeys(line.book for line in lines):
+        of_book = sorted((line for line in lines if line.book is book), key=lambda line: line.fence)
+        placed += zip(accumulate((line.at for line in of_book), max), of_book, strict=True)
+    return [line for _, line in sorted(placed, key=lambda item: item[0])]
+
+
+def values_of_line(line: Line) -> tuple[Any, ...]:
+    """A line as the columns of LINE."""
+    return (line.gateway, line.book.value, line.id, line.fence, line.at, line.by, line.state.value, line.note,
+            line.content, line.salt, line.hash)
+
+
+def _append(row: Row, line: Line) -> tuple[str, tuple[Any, ...]]:
+    return _APPEND, (*values_of_line(line), *_key(row), row.hash)
+
+
+def _one(found: Sequence[Sequence[Any]]) -> Row | None:
+    return row_of(found[0]) if found else None
+
+
+def _many(found: Sequence[Sequence[Any]]) -> list[Row]:
+    return [row_of(values) for values in found]
