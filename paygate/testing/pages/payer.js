@@ -1,7 +1,7 @@
 // What the payer's pages of the sandbox need a script for. main[data-todo] holds what to do, as JSON:
 //   open:    post what stands in the address's fragment there, and go to the page that the answer names
 //   ifGone:  tell the opener what to take for the result if this window goes away undecided
-//   leaving: tell the PG, at that address, when this window goes away undecided
+//   leaving: where this is the pop-up that a shop opened: tell the PG, at that address, when it goes away undecided
 //   result:  tell the opener the result, and close
 //   close:   close
 //   tells:   whom to tell: the opener's origin, and the word by which it knows this window
@@ -35,11 +35,11 @@ async function open() {
 
 if (todo.open) open();
 if (todo.tells && todo.ifGone) tell({ ifGone: todo.ifGone });
-if (todo.leaving) {
+if (todo.leaving && todo.tells && window.opener) {
   let decided = false;
   document.addEventListener("submit", () => { decided = true; });
-  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   addEventListener("pagehide", () => { if (!decided) navigator.sendBeacon(todo.leaving); });
 }
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 if (todo.tells && todo.result) tell({ result: todo.result });
 if (todo.close && window.opener) window.close();
