@@ -446,6 +446,7 @@ def test_a_payer_who_never_comes_back_is_found_by_asking(told: Told) -> None:
 
 
 def test_a_doubt_that_ends_is_told(told: Told) -> None:
+    told.work()
     told.shop.pg.fault(FaultKind.DROP_AFTER, "^POST /charges$")
     told.shop.pg.fault(FaultKind.DROP_BEFORE, "^GET ", times=3)
     with pytest.raises(OutcomeUnknown):
@@ -482,6 +483,53 @@ def test_an_inbox_leaves_what_it_has_no_handler_for_to_others(tmp_path: Path) ->
         shop.charge(charge())
         assert deaf.work().told == []
         assert told.work().told == ["fakepg:p1:paid:0"]
+
+
+def test_what_no_webhook_tells_is_found_in_the_pgs_list_once_an_hour(told: Told) -> None:
+    told.shop.charge(charge())
+    told.work()
+    told.shop.clock.advance(60)
+    told.shop.pg.payments["p1"]["given_back"] = 4_000  # In the PG's console, and its webhook is lost.
+    told.shop.pg.payments["p1"]["refunds"] = [{"id": "r1", "amount": 4_000, "reason": "telephone"}]
+    asked = _listings(told)
+    for _ in range(50):
+        told.work()
+        told.shop.clock.advance(60)
+    assert (_listings(told) - asked, told.kinds) == (0, ["payment_paid"])
+    for _ in range(80):
+        told.work()
+        told.shop.clock.advance(60)
+    assert told.kinds == ["payment_paid", "payment_cancelled"]
+    assert 1 <= _listings(told) - asked <= 3
+
+
+def test_a_list_that_could_not_be_had_is_asked_for_again(told: Told) -> None:
+    told.shop.pg.fault(FaultKind.ERROR_500_BEFORE, _LISTING, times=99)
+    assert told.work().reports["fakepg"].failed
+    told.shop.pg.faults.clear()
+    told.shop.charge(charge())
+    asked = _listings(told)
+    report = told.work().reports["fakepg"]
+    assert (report.failed, _listings(told) - asked) == ({}, 1)
+    told.work()
+    assert _listings(told) - asked == 1
+
+
+def test_a_pg_that_tells_everything_or_lists_nothing_is_not_asked_for_its_list() -> None:
+    from attrs import evolve
+
+    from paygate import Capability
+    from paygate.capability import assumed
+    from paygate.testing.fakepg import FAKEPG
+
+    profile = evolve(FAKEPG.profile, hooks_never_sent=assumed((), "this test"))
+    for spec in (evolve(FAKEPG, profile=profile),
+                 evolve(FAKEPG, capabilities=FAKEPG.capabilities - {Capability.LISTING})):
+        with Shop() as shop:
+            shop.gate._account.spec = spec
+            told = Told(shop)
+            told.work()
+            assert _listings(told) == 0
 
 
 # A crash at any moment
@@ -572,6 +620,13 @@ def test_what_is_not_verified_never_becomes_an_event(told: Told, body: bytes) ->
             told.receive(body)
     assert _everything(told.shop) == before
     assert told.events == []
+
+
+_LISTING = "^GET /moved$"
+
+
+def _listings(told: Told) -> int:
+    return told.shop.sent("GET /moved")
 
 
 def _noted(shop: Shop) -> list[Any]:

@@ -18,6 +18,7 @@ from ..commands import check_url
 from ..errors import PaygateError
 from ..plugins import printable
 from ..procedures import inbox as steps
+from ..procedures.facts import event_of
 from ..web import AsyncInbox, Inbox
 from .books import MOST_ROWS, NEEDS_A_PERSON, OPEN, iso, ledger_options, opened, short, show_json
 from .providers import print_table
@@ -38,7 +39,7 @@ def list_(ctx: click.Context, ledger: str | None, name: str | None, as_json: boo
     """
     with opened(ledger, name) as gate:
         rows = gate._run(steps.waiting(gate._account, MOST_ROWS))
-    events = [(row, steps.event_of(row)) for row in rows]
+    events = [(row, event_of(row)) for row in rows]
     if as_json:
         show_json({"events": [{"event": row.id, "kind": event.kind.value, "order_id": event.order_id,
                                "written_at": iso(row.opened_at), "failures": row.checks,

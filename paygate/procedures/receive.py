@@ -98,6 +98,14 @@ def _of_payment(account: Account, hint: Hint, talk: Talk) -> Steps[Event]:
     if hint.order_id is not None and hint.order_id != payment.order_id:
         raise Forged("the webhook names another order than the PG's record of that payment; nothing was changed",
                      order_id=payment.order_id)
+    return (yield from take_record(account, payment, talk))
+
+
+def take_record(account: Account, payment: Payment, talk: Talk, source: str = "webhook") -> Steps[Event]:
+    """Bring the ledger up to date with `payment`, the PG's own record.
+
+    Raises: Forged where it cannot be what our order asked for; OutcomeUnknown where the PG could not be asked further.
+    """
     row = yield from get_row(account.scope, Book.PAYMENT, payment.order_id)
     payment = hidden(account.provider, row, payment)
     if row is None:
@@ -111,11 +119,11 @@ def _of_payment(account: Account, hint: Hint, talk: Talk) -> Steps[Event]:
         return (yield from _scheduled(account, row, payment, talk))
     before = (row.state, payment_of(row))
     finding = judge(row, (yield from whole_story(account, row, payment, talk)), is_test=account.is_test)
-    row = yield from via("webhook", settle(account, row, finding))
+    row = yield from via(source, settle(account, row, finding))
     if finding.seen is Seen.CONTRADICTED:
         raise Forged(f"{finding.why}; order {row.order_id} was not changed by this webhook", order_id=row.order_id)
     payment = finding.payment or payment
-    row = yield from via("webhook", _refunded_elsewhere(row, payment))
+    row = yield from via(source, _refunded_elsewhere(row, payment))
     known = payment_of(row)
     if row.state is State.ANSWERED and known is not None:
         payment = known  # Never older than what the ledger knows.
@@ -146,7 +154,7 @@ def _told_now(account: Account, hint: Hint, told: Event) -> Steps[None]:
     order): then it is worth another look.
     """
     payment = told.payment
-    if not hint.is_signed or hint.identity is None or payment is None or payment.status is PaymentStatus.PENDING:
+    if not hint.is_signed or hint.identity is None or payment is None:
         return
     row = yield from get_row(account.scope, Book.PAYMENT, payment.order_id)
     if row is not None and row.state in UNRESOLVED:

@@ -18,7 +18,9 @@ from ..errors import BadCommand, BadSettings, Forged, OutcomeUnknown
 from ..gateway import Gateway
 from ..ledger.row import Row
 from ..model import Event, EventKind
+from ..procedures import facts as _facts
 from ..procedures import inbox as _inbox
+from ..procedures import listing as _listing
 from ..procedures import receive as _receive
 from ..procedures.reconcile import Report
 from .exchange import Exchange, do
@@ -150,7 +152,7 @@ class Base(Generic[G]):
 
     def tell_order_steps(self, gate: G, order_id: str) -> Exchange[None]:
         """Tell what became of an order by now. What its handlers raise is logged, and told again later."""
-        event: Event | None = yield do(gate._run, _inbox.of_order(gate._account, order_id))
+        event: Event | None = yield do(gate._run, _facts.of_order(gate._account, order_id))
         if event is not None:
             yield from self.tell_steps(gate, event)
 
@@ -169,19 +171,21 @@ class Base(Generic[G]):
         work = Work()
         for gate in self.gateways.values():
             yield from self._announced(gate)
-            work.reports[gate.name] = yield do(gate.reconcile, limit)
+            report: Report = yield do(gate.reconcile, limit)
+            yield do(gate._run, _listing.listed(gate._account, report))
+            work.reports[gate.name] = report
             rows: list[Row] = yield do(gate._run, _inbox.untold(gate._account, limit))
             for row in rows:
                 yield from self._again(gate, row, work)
         return work
 
     def _again(self, gate: G, row: Row, work: Work) -> Exchange[None]:
-        if _inbox.event_of(row).kind not in self._handlers:
+        if _facts.event_of(row).kind not in self._handlers:
             return  # For another process of the shop, which has a handler for it.
         held: Row | None = yield do(gate._run, _inbox.take(gate._account, row))
         if held is None:
             return
-        failed = yield from self._call(gate, held, _inbox.event_of(held))
+        failed = yield from self._call(gate, held, _facts.event_of(held))
         if failed is None:
             work.told.append(row.id)
         else:
@@ -191,7 +195,7 @@ class Base(Generic[G]):
         row: Row | None = yield do(gate._run, _inbox.written(gate._account, id))
         if row is None:
             raise BadCommand(f"no event {ascii(id)[:80]} was written down")
-        event = _inbox.event_of(row)
+        event = _facts.event_of(row)
         for handler in self._handlers.get(event.kind, ()):
             yield do(handler, event)
         return event
@@ -217,7 +221,10 @@ class Inbox(Base[Gateway]):
         return carry_out(self.take_steps(gate, letter))
 
     def work(self, limit: int = 100) -> Work:
-        """Reconcile every gateway, and tell what was not told yet. Call it every minute."""
+        """Reconcile every gateway, and tell what was not told yet. Call it every minute.
+
+        Where a PG's webhooks do not tell everything, its list of payments is read once an hour.
+        """
         return carry_out(self._work_steps(limit))
 
     def replay(self, id: str, *, gateway: str | None = None) -> Event:
