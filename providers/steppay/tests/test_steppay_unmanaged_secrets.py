@@ -24,6 +24,7 @@ from paygate.ledger.row import State
 from paygate.model import BillingKey, EventKind, Payment, PaymentStatus
 from paygate.money import Money
 from paygate.testing.transport import EmulatorTransport
+from paygate.wire import Response
 
 SPEC = next(spec for spec in paygate_providers() if spec.name == "steppay-unmanaged")
 PART = Money(4_000, "KRW")
@@ -140,6 +141,30 @@ def test_the_billing_key_stands_nowhere_after_registering_charging_refunding_and
     assert found + leaks("stdout", (out + err).encode(), key.reveal()) == []
     shop.gate.close()
     assert leaks("closed", (tmp_path / "ledger.db").read_bytes(), key.reveal()) == []
+
+
+@pytest.mark.parametrize(("method", "path"), [
+    ("GET", "/api/payment/receipt/"), ("POST", "/api/internal/payment/cancel")])
+def test_words_of_the_pg_that_quote_the_key_are_shown_without_it(tmp_path: Path, method: str, path: str) -> None:
+    shop = Shop(tmp_path)
+    key = shop.key().reveal()
+    really = shop.pg.answer
+    no = json.dumps({"errorCode": key, "errorMessage": f"{key} is busy"}).encode()
+    shop.pg.answer = lambda call: Response(  # type: ignore[method-assign]
+        400, {"content-type": "application/json"}, no) \
+        if call.method == method and call.path.startswith(path) else really(call)
+    errors: list[BaseException] = []
+    for act in (lambda: shop.gate.find("story-register"), lambda: shop.gate.lookup(key),
+                lambda: shop.gate.cancel(Cancel(cancel_id="c-1", order_id="story-register", money=PART, reason="x")),
+                lambda: shop.gate.confirm_key("story-register", {"event": "success", "idKey": key})):
+        try:
+            shop.keep(act())
+        except PaygateError as error:
+            errors.append(shop.keep(error))
+    shop.rows()
+    assert errors
+    kept = b"".join(f.read_bytes() for f in tmp_path.iterdir())
+    assert [*leaks("ledger", kept, key), *(leak for value in shop.said for leak in leaks("x", shown(value), key))] == []
 
 
 def test_a_leak_would_be_noticed() -> None:
