@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..capability import Capability
-from ..errors import BadCommand, NotFound, NotSent, OutcomeUnknown, Refused
+from ..errors import BadCommand, NotFound, NotSent, Refused
 from ..flow import Flow
 from ..ledger.row import Kind, LedgerError, Row, State
 from ..ledger.rules import renewals_digest
@@ -47,7 +47,11 @@ def confirm_subscription(account: Account, order_id: str, query: Mapping[str, st
     if row.state is State.SENT and (payment is None or payment.status is PaymentStatus.PENDING):
         return None
     told(row)
-    return (yield from _read(account, row, Talk(account)))
+    try:
+        return (yield from _read(account, row, Talk(account)))
+    except NotFound as error:
+        # Its first payment was taken: no answer about the subscription may sound as if it were not.
+        raise not_asked(f"the subscription of order {order_id}", error, order_id=order_id) from None
 
 
 def subscription(account: Account, order_id: str) -> Steps[Subscription]:
@@ -68,9 +72,11 @@ def _read(account: Account, row: Row, talk: Talk) -> Steps[Subscription | None]:
         return None
     try:
         return (yield from talk.say(account.provider.subscription(row.order_id, row.provider_id)))
-    except NotSent:
-        raise OutcomeUnknown(f"the PG could not be asked about the subscription of order {row.order_id}; "
-                             "ask again later", order_id=row.order_id) from None
+    except NotFound:
+        raise
+    except (NotSent, Refused) as error:
+        raise not_asked(f"the subscription of order {row.order_id}", error, order_id=row.order_id) from credentials(
+            error)
 
 
 def _changed(account: Account, order_id: str, needs: Capability, change: Change) -> Steps[Subscription]:
