@@ -18,7 +18,7 @@ from shop import STORES, Shop, cancel, charge, schedule, store, won
 
 from paygate import BadCommand, InProgress, NotSent, OutcomeUnknown, Pay, State
 from paygate.testing.fakepg import FakePG
-from paygate.testing.simulation.tasks import Stepper
+from paygate.testing.simulation.tasks import step_by_step
 from paygate.testing.transport import EmulatorTransport
 
 PAY = Pay(order_id="o1", money=won(14_000), title="Tea", return_url="https://shop.example/back")
@@ -79,20 +79,14 @@ def test_a_worker_that_wakes_right_before_it_sends_sends_nothing_and_claims_noth
             assert other.sent(f"POST {path}") == 1
 
 
-def step_by_step(shop: Shop) -> Shop:
-    """The shop's calls become tasks that are carried out one effect at a time."""
-    driver = shop.gate._driver
-    shop.gate._driver = Stepper(driver.door, driver.ledger, shop.clock.sleep)
-    return shop
-
-
 @pytest.mark.parametrize("kind", STORES)
 def test_a_window_whose_row_was_taken_meanwhile_is_not_shown(kind: str, tmp_path: Path) -> None:
     pg = FakePG()
     with Shop(ledger=store(kind, tmp_path), pg=pg) as one:
         with Shop(ledger=one.ledger, pg=pg) as other:
-            stale, new = step_by_step(one).pay(PAY), step_by_step(other).pay(PAY)
-            stale.step()
+            stale, new = step_by_step(one.gate).pay(PAY), step_by_step(other.gate).pay(PAY)
+            while one.row("o1") is None:
+                stale.step()
             assert one.row("o1").state is State.SENT
             pg.clock.advance(130)
             while other.sent("POST /windows") == 0:

@@ -19,80 +19,10 @@ A history is a list of JSON-like events in the order in which they happened (`at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
-Event = Mapping[str, Any]
-
-_READINGS = ("look", "hook")
-"""What these tell is how the PG's record stands, not what became of a call."""
-OPEN = ("scheduled", "opened", "sent", "unknown")
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How the PG behaves: what the judge must know of it.
-
-    `askable`: it can be asked by our order id and its "not found" counts once the settle window is over.
-    """
-
-    askable: bool = True
-    settle_s: float = 120.0
-
-
-@dataclass(frozen=True)
-class Violation:
-    """What must never happen, and did. `step` is the number of the event at which it showed; None: in the end."""
-
-    kind: str
-    about: str
-    text: str
-    step: int | None = None
-
-    def __str__(self) -> str:
-        where = "in the end" if self.step is None else f"event {self.step}"
-        return f"{self.kind}: {self.about}: {self.text} ({where})"
-
-
-@dataclass
-class _Intent:
-    """One thing that may happen once at most."""
-
-    sent_at: float | None = None
-    """When the last request that may have arrived did."""
-    misses: list[float] = field(default_factory=list)
-    """Whole answers since then that showed nothing of it."""
-    shown: bool = False
-    """Whether a whole answer since then showed a record."""
-    moves: int = 0
-    no_at: int | None = None
-    """The event at which the merchant was told that it did not happen."""
-    sent_since_no: bool = False
-    is_late: bool = False
-    """Whether it happened after a "no": a person must be told, and until then the "no" may be repeated."""
-    is_denied: bool = False
-    """Whether the PG's own record untruly said that it failed."""
-    back: int | None = None
-    """For a refund: what had been given back when it was sent last."""
-
-
-@dataclass
-class _Order:
-    amounts: list[int] = field(default_factory=list)
-    """What it was asked for under."""
-    cart: str | None = None
-    charges: list[int] = field(default_factory=list)
-    back: int = 0
-    refunds: dict[str, int] = field(default_factory=dict)
-    """Given back, by refund."""
-    last_refund: str | None = None
-    row: Event | None = None
-    is_asked: bool = False
-
-    @property
-    def taken(self) -> int:
-        return sum(self.charges)
+from .notes import OPEN, READINGS, Event, Intent, OrderNote, Rules, Violation
 
 
 class Judge:
@@ -102,9 +32,9 @@ class Judge:
         self.rules = rules or Rules()
         self.violations: list[Violation] = []
         self.step = -1
-        self._orders: dict[str, _Order] = {}
-        self._charges: dict[str, _Intent] = {}
-        self._refunds: dict[str, _Intent] = {}
+        self._orders: dict[str, OrderNote] = {}
+        self._charges: dict[str, Intent] = {}
+        self._refunds: dict[str, Intent] = {}
         self._calls: dict[int, Event] = {}
         self._moved_by: dict[int, int] = {}
         self._refund_rows: dict[str, Event] = {}
@@ -127,14 +57,14 @@ class Judge:
         """Note a violation."""
         self.violations.append(Violation(kind, about, text, None if at_end else self.step))
 
-    def _order(self, id: str) -> _Order:
-        return self._orders.setdefault(id, _Order())
+    def _order(self, id: str) -> OrderNote:
+        return self._orders.setdefault(id, OrderNote())
 
-    def _charge(self, id: str) -> _Intent:
-        return self._charges.setdefault(id, _Intent())
+    def _charge(self, id: str) -> Intent:
+        return self._charges.setdefault(id, Intent())
 
-    def _refund(self, id: str) -> _Intent:
-        return self._refunds.setdefault(id, _Intent())
+    def _refund(self, id: str) -> Intent:
+        return self._refunds.setdefault(id, Intent())
 
     # What the merchant does
 
@@ -171,14 +101,14 @@ class Judge:
         if said == "paid" and order.charges != [e["amount"]]:
             self.found("false success", id,
                        f"told that {e['amount']} was paid; the PG took {order.charges or 'nothing'}")
-        if verb not in _READINGS:
+        if verb not in READINGS:
             self._remember(intent, said)
             if said == "no" and order.charges and intent.is_denied and not intent.is_late:
                 intent.is_late = True
                 self._late.append(("charge", id, self.step))
-        if said == "no" and verb not in _READINGS and order.charges and not intent.is_late:
+        if said == "no" and verb not in READINGS and order.charges and not intent.is_late:
             self.found("false decline", id, f"told that it did not happen; the PG had taken {order.charges}")
-        if order.cart is not None and said not in ("bad", "busy") and verb not in _READINGS \
+        if order.cart is not None and said not in ("bad", "busy") and verb not in READINGS \
                 and self._last_of_cart.get(order.cart, ("", ""))[0] == id:
             self._last_of_cart[order.cart] = (id, said)
 
@@ -191,7 +121,7 @@ class Judge:
             self.found("false decline", id, f"told that it did not happen; the PG had given {given} back")
         self._remember(intent, said)
 
-    def _remember(self, intent: _Intent, said: str) -> None:
+    def _remember(self, intent: Intent, said: str) -> None:
         if said == "no":
             intent.no_at, intent.sent_since_no = self.step, False
         elif said not in ("bad", "busy"):
@@ -214,21 +144,21 @@ class Judge:
             case "unschedule" if not e["orders"]:
                 self.found("unsafe resend", "unschedule", "a request that names no order stops all of them")
 
-    def _sent(self, intent: _Intent, id: str, e: Event, may: Any) -> None:
+    def _sent(self, intent: Intent, id: str, e: Event, may: Any) -> None:
         if intent.sent_at is not None and (why := may(intent, e)) is not None:
             self.found("unsafe resend", id, why)
         intent.sent_since_no = True
         if e["fate"] == "maybe":
             intent.sent_at, intent.misses, intent.shown = e["at"], [], False
 
-    def _may_charge_again(self, intent: _Intent, e: Event) -> str | None:
+    def _may_charge_again(self, intent: Intent, e: Event) -> str | None:
         if intent.shown:
             return "sent again although the PG had shown a record of it"
         if not self.rules.askable:
             return "sent again, and this PG can prove no absence"
         return self._too_early(intent)
 
-    def _too_early(self, intent: _Intent) -> str | None:
+    def _too_early(self, intent: Intent) -> str | None:
         assert intent.sent_at is not None
         if len(intent.misses) < 2:
             return f"sent again after {len(intent.misses)} look-ups that found nothing; two are needed"
@@ -251,7 +181,7 @@ class Judge:
         if e["fate"] == "maybe":
             intent.back, order.last_refund = order.back - order.refunds.get(id, 0), id
 
-    def _may_refund_again(self, intent: _Intent, e: Event) -> str | None:
+    def _may_refund_again(self, intent: Intent, e: Event) -> str | None:
         if not intent.misses:
             return "sent again without a look at the balance that showed it undone"
         if intent.shown:
@@ -317,6 +247,7 @@ class Judge:
             self._judge_order(id, order)
         for id, row in self._refund_rows.items():
             self._judge_refund(id, row)
+        self._judge_carts()
         self._judge_books()
         return self.violations
 
@@ -327,7 +258,7 @@ class Judge:
                 self.violations.append(Violation(
                     "false decline", id, "it happened after the merchant was told no, and no person was told", step))
 
-    def _judge_order(self, id: str, order: _Order) -> None:
+    def _judge_order(self, id: str, order: OrderNote) -> None:
         row = order.row
         if row is None:
             if order.charges:
@@ -356,6 +287,16 @@ class Judge:
                         at_end=True)
         if given and state != "answered" and not flagged:
             self.found("lost", id, f"{given} was given back; the ledger says {state}", at_end=True)
+
+    def _judge_carts(self) -> None:
+        """A payer who paid twice for one thing, under two order ids, must have been shown to a person."""
+        paid: dict[str, list[OrderNote]] = {}
+        for order in self._orders.values():
+            if order.cart is not None and order.taken > order.back:
+                paid.setdefault(order.cart, []).append(order)
+        for cart, orders in paid.items():
+            if len(orders) > 1 and not any(o.row is not None and o.row["attention"] for o in orders):
+                self.found("double", cart, f"paid {len(orders)} times, under {len(orders)} order ids", at_end=True)
 
     def _judge_books(self) -> None:
         """Double entry: what the shop holds by the PG's journal is what it holds by its ledger, order by order."""

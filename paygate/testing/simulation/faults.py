@@ -19,6 +19,8 @@ class Odd(StrEnum):
     """A look-up is answered from a copy that lags behind."""
     OTHERS_ANSWER = "others_answer"
     """The PG did it, and the answer of another call arrives."""
+    OTHERS_ANSWER_BEFORE = "others_answer_before"
+    """The answer of another call arrives, and the PG did nothing."""
     PAUSED = "paused"
     """The process stands still between two steps, and wakes right before it would send."""
 
@@ -33,7 +35,8 @@ AFTER = tuple(k for k in FaultKind if k.value.endswith("_after"))
 """The PG does everything, and says something of no use."""
 LIES = (FaultKind.LIE_FAILED, FaultKind.WRONG_ORDER, FaultKind.WRONG_AMOUNT)
 
-RATES = {"send": 0.45, "look": 0.15, "token": 0.10}
+RATES = {"send": 0.45, "look": 0.15, "token": 0.10, "other": 0.15}
+"""Of requests that move money or promise to, of look-ups, of token calls, of what only prepares."""
 _RARELY = {FaultKind.HUGE_AFTER: 0.1, FaultKind.DEEP_JSON_AFTER: 0.05}
 """These cost milliseconds each."""
 
@@ -47,10 +50,11 @@ def _weighed(kinds: tuple[Trouble, ...]) -> tuple[tuple[Trouble, ...], tuple[flo
     return kinds, tuple(sums)
 
 
-_SEND = _weighed((*BEFORE, *AFTER, *LIES, FaultKind.LATE, FaultKind.LATE, Odd.OTHERS_ANSWER, Odd.PAUSED))
+_SEND = _weighed((*BEFORE, *AFTER, *LIES, FaultKind.LATE, FaultKind.LATE, Odd.OTHERS_ANSWER, Odd.OTHERS_ANSWER_BEFORE,
+                 Odd.PAUSED))
 _LOOK = _weighed((*BEFORE, *AFTER, *LIES, Odd.STALE, Odd.STALE, Odd.STALE, Odd.PAUSED))
 _TOKEN = _weighed((*BEFORE, *AFTER, FaultKind.LIE_FAILED, Odd.PAUSED))
-_OF = {"look": ("look", _LOOK), "token": ("token", _TOKEN)}
+_OF = {"look": ("look", _LOOK), "token": ("token", _TOKEN), "other": ("other", _SEND)}
 
 
 @define

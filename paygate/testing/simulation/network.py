@@ -44,9 +44,9 @@ class Network(EmulatorTransport):
         return answer
 
     async def handle_async_request(self, request: Any) -> Any:
-        calling = self._recorder.calling
-        await asyncio.sleep(0)  # Others run before this is sent, and before its answer is read.
-        self._recorder.calling = calling
+        for _ in range(self._rng.randrange(3)):
+            await asyncio.sleep(0)  # Others run before this is sent, and before its answer is read.
         answer = await super().handle_async_request(request)
-        await asyncio.sleep(0)
+        for _ in range(self._rng.randrange(3)):
+            await asyncio.sleep(0)
         return answer

@@ -10,10 +10,10 @@ from attrs import define, field
 from ...capability import Capability
 from ..emulator import Hook
 from .shop import Order
-from .tasks import Job
+from .tasks import Fate, Job
 from .world import GATES, World
 
-AMOUNTS = 12
+AMOUNTS = 5
 """How many different prices a shop has."""
 
 
@@ -35,11 +35,13 @@ class Plot:
         can_charge = self.world.shop.key is not None and offers(Capability.CHARGE)
         wanted: list[tuple[Callable[[], Job | None], float, bool]] = [
             (self.charge, 30, can_charge),
-            (self.pay, 8 if can_charge else 24, offers(Capability.PAY) and story.pay is not None),
+            (self.pay, 8 if can_charge else 16, offers(Capability.PAY) and story.pay is not None),
+            (self.subscribe, 3, offers(Capability.SUBSCRIBE, Capability.RENEW) and story.subscribe is not None),
+            (self.renew, 20, offers(Capability.RENEW) and story.subscribe is not None),
             (self.again, 8, True),
             (self.conflict, 2, can_charge),
-            (self.payer_acts, 12, True),
-            (self.confirm, 8, True),
+            (self.payer_acts, 12 if can_charge else 24, True),
+            (self.confirm, 8 if can_charge else 16, True),
             (self.give_back, 9, offers(Capability.CANCEL)),
             (self.give_back_again, 4, offers(Capability.CANCEL)),
             (self.schedule, 4, can_charge and offers(Capability.SCHEDULE) and story.schedule is not None),
@@ -67,13 +69,11 @@ class Plot:
     def _run(self, jobs: list[Job]) -> None:
         fate = self.rng.random()
         if fate < 0.06:
-            self.world.run(jobs, dies_after=self.rng.randrange(0, 14), dies=jobs[0].gate)
+            self.world.run(jobs, Fate(dies_after=self.rng.randrange(0, 14), dies=jobs[0].gate))
         elif fate < 0.08:
-            self.world.run(jobs, interrupts_at=self.rng.randrange(0, 8))
-        elif len(jobs) > 1:
-            self.world.run(jobs, pause=0.04)
+            self.world.run(jobs, Fate(interrupts_at=self.rng.randrange(0, 8)))
         else:
-            self.world.run(jobs)
+            self.world.run(jobs, Fate(pause=0.04) if len(jobs) > 1 else None)
 
     # Each does or begins one thing; None where there is nothing to do it with, or it is over at once
 
@@ -94,12 +94,13 @@ class Plot:
         return not any(o.cart == order.cart and o.id > order.id for o in self.world.shop.orders.values())
 
     def again(self) -> Job | None:
-        order = self._one(lambda o: o.verb in ("charge", "pay", "schedule") and self._is_last(o))
+        order = self._one(self._is_last)
         if order is None:
             return None
         if order.verb == "schedule":
             return self._schedule([order])
-        return (self.world.charge if order.verb == "charge" else self.world.pay)(order, self._gate())
+        verbs = {"charge": self.world.charge, "renew": self.world.renew}
+        return verbs.get(order.verb, self.world.pay)(order, self._gate())
 
     def conflict(self) -> Job | None:
         order = self._one(lambda o: o.verb == "charge")
@@ -107,6 +108,20 @@ class Plot:
 
     def pay(self) -> Job | None:
         return self.world.pay(self.world.shop.new("pay", self.rng.choice(self.amounts)), self._gate())
+
+    def subscribe(self) -> Job | None:
+        return self.world.pay(self.world.shop.new("subscribe", self.rng.choice(self.amounts)), self._gate())
+
+    def renew(self) -> Job | None:
+        """Renew a subscription that has begun."""
+        orders = self.world.shop.orders.values()
+        begun = [o for o in orders if o.verb == "subscribe" and o.told == "paid"]
+        if not begun:
+            return None
+        sub = self.rng.choice(begun)
+        order = self.world.shop.new("renew", sub.amount)
+        order.renews = sub.id
+        return self.world.renew(order, self._gate())
 
     def payer_acts(self) -> None:
         order = self._one(lambda o: o.checkout is not None)
@@ -122,7 +137,7 @@ class Plot:
         self.world.recorder.sync()
 
     def confirm(self) -> Job | None:
-        order = self._one(lambda o: o.verb == "pay" and o.checkout is not None)
+        order = self._one(lambda o: o.checkout is not None)
         if order is None:
             return None
         query = order.query or {}
@@ -200,7 +215,9 @@ class Plot:
         """The PG declines the next charge, or finishes one that it had left pending or declined."""
         controls = self.world.emulator.controls()
         if "next_charge" in controls:
-            controls["next_charge"](self.rng.choice(("failed", "failed", "code")))
+            # A renewal that failed is tried again by the PG itself, days later: that is no charge of this merchant's.
+            renews = self.world.offers(Capability.RENEW)
+            controls["next_charge"]("code" if renews else self.rng.choice(("failed", "failed", "code")))
             return
         journal = self.world.emulator.journal
         order = self._one(lambda o: o.told in ("pending", "unknown", "no") and not journal.charges(o.id))

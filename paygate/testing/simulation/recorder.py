@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 from attrs import define, field, frozen
@@ -10,10 +11,13 @@ from ...wire import Response
 from ..asks import Asks
 from ..emulator import Answer, Broken, Call, Emulator, Fault, FaultKind
 from .checker import Judge
-from .faults import Odd, Trouble
+from .faults import LIES, Odd, Trouble
 
 _READ_LAG_S = 110.0
 """How long after it first heard of an order the PG may still answer from an old copy: less than the settle window."""
+
+CALLING: ContextVar[int | None] = ContextVar("CALLING", default=None)
+"""The merchant's call on whose behalf requests arrive now; every task of an event loop has its own."""
 
 
 @frozen
@@ -26,14 +30,13 @@ class _Shown:
 
 @define(eq=False)
 class Recorder:
-    """Stands between the network and an emulator. `calling` is the merchant's call on whose behalf requests arrive."""
+    """Stands between the network and an emulator."""
 
     emulator: Emulator
     judge: Judge
     keep: bool = False
     """Whether to keep the whole history, for a person who looks into a failure."""
     history: list[dict[str, Any]] = field(factory=list)
-    calling: int | None = None
     calls: int = 0
     _asked: dict[int, dict[str, Any]] = field(factory=dict)
     _orders: dict[str, str] = field(factory=dict)
@@ -119,7 +122,7 @@ class Recorder:
     def exchange(self, call: Call, asks: Asks, trouble: Trouble | None) -> Answer:
         """Let a call arrive at the PG with its trouble, and return what comes back."""
         self.sync()
-        self._causes[id(call)] = call, self.calling
+        self._causes[id(call)] = call, CALLING.get()
         orders = asks.orders or tuple(filter(None, [self._orders.get(asks.provider_id or "")]))
         for id_ in orders:
             self._heard_at.setdefault(id_, self.now()) if asks.kind in ("charge", "schedule") else None
@@ -139,6 +142,8 @@ class Recorder:
     def _answered(self, call: Call, asks: Asks, orders: tuple[str, ...], trouble: Trouble | None) -> Answer:
         if trouble is Odd.STALE:
             return self._stale(call, orders)
+        if trouble is Odd.OTHERS_ANSWER_BEFORE:
+            return self._last_answer or Broken("drop")
         self.emulator.faults = [Fault(trouble)] if isinstance(trouble, FaultKind) else []
         answer = self.emulator.handle(call)
         if asks.kind in ("look", "token") or not isinstance(answer, Response) or answer.status != 200:
@@ -159,7 +164,8 @@ class Recorder:
     def _looked(self, call: Call, asks: Asks, orders: tuple[str, ...], answer: Answer, trouble: Trouble | None) -> None:
         back = sum(self._back.get(o, 0) for o in orders)
         shown = "nothing"
-        if isinstance(answer, Response) and trouble in (None, Odd.STALE, Odd.PAUSED):
+        if isinstance(answer, Response) and (trouble in (None, Odd.STALE, Odd.PAUSED) or (
+                trouble in LIES and answer.status == 404)):  # About what it does not know a PG has nothing to lie.
             name = asks.orders[0] if asks.orders else asks.provider_id or ""
             if answer.status == 404 or (answer.status == 200 and name.encode() not in answer.body):
                 shown = "absent"
@@ -175,13 +181,13 @@ class Recorder:
         self.note("look", orders=orders, shown=shown, back=back, trouble=trouble)
 
     def _requested(self, asks: Asks, orders: tuple[str, ...], answer: Answer, trouble: Trouble | None) -> None:
-        asked = self._asked.get(self.calling or 0, {})
+        asked = self._asked.get(CALLING.get() or 0, {})
         if asks.kind in ("charge", "refund") and not orders:
             orders = (asked.get("order") or "?",)
         intents = (asked.get("intent") or "?",) if asks.kind == "refund" else orders
         mild = _unprocessed(answer, self.emulator)
         self.note("request", kind=asks.kind, orders=orders, intents=intents, amount=asks.amount, guarded=asks.guarded,
-                  fate="unprocessed" if mild else "maybe", call=self.calling, trouble=trouble)
+                  fate="unprocessed" if mild else "maybe", call=CALLING.get(), trouble=trouble)
 
 
 def _unprocessed(answer: Answer, emulator: Emulator) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import Any
 
 from attrs import define, evolve, field, frozen
@@ -10,6 +11,7 @@ from ...commands import Cancel, CancelWhole, Charge, Pay, Schedule, Unschedule
 from ...errors import Conflict, Forged, InProgress, OutcomeUnknown, PaygateError, SetupError
 from ...model import BillingKey, Cancellation, Checkout, Event, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus
 from ...money import Money
+from ...subscriptions import Renew, Subscribe, Subscription
 from ..story import Story
 
 
@@ -25,6 +27,8 @@ class Order:
     checkout: Checkout | None = None
     query: dict[str, str] | None = None
     due_s: float | None = None
+    renews: str = ""
+    """The order that began the subscription which this one renews."""
     refunds: list[Cancel | CancelWhole] = field(factory=list)
 
 
@@ -57,6 +61,13 @@ class Shop:
     def pay(self, order: Order) -> Pay:
         assert self.story.pay is not None
         return evolve(self.story.pay, order_id=order.id, money=self.money(order.amount))
+
+    def subscribe(self, order: Order) -> Subscribe:
+        assert self.story.subscribe is not None
+        return evolve(self.story.subscribe, order_id=order.id, money=self.money(order.amount))
+
+    def renew(self, order: Order) -> Renew:
+        return Renew(order_id=order.id, subscription=order.renews, money=self.money(order.amount))
 
     def schedule(self, orders: list[Order], due_at: Any) -> Schedule:
         assert self.story.schedule is not None
@@ -97,6 +108,8 @@ def said_by(result: object, error: BaseException | None, order_id: str | None = 
         case Payment(status=status, money=money):
             said = {PaymentStatus.PENDING: "pending", PaymentStatus.FAILED: "no"}.get(status, "paid")
             return Said(said, money.amount if said == "paid" else None)
+        case Subscription(money=money):
+            return Said("paid", money.amount)
         case Cancellation(money=money):
             return Said("done", money.amount)
         case ScheduledCharge(status=ScheduleStatus.REVOKED):
@@ -109,7 +122,7 @@ def said_by(result: object, error: BaseException | None, order_id: str | None = 
 
 
 def _said_by_error(error: BaseException, order_id: str | None) -> Said | None:
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, (KeyboardInterrupt, CancelledError)):
         return Said("unknown")
     if not isinstance(error, PaygateError):
         return None

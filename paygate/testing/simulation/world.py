@@ -7,6 +7,7 @@ what happens is not here: a seeded plot (plot.py) or Hypothesis (state_machine.p
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from random import Random
@@ -18,18 +19,18 @@ from ... import assemble
 from ...capability import Absence, Capability
 from ...commands import Cancel
 from ...errors import NotFound
-from ...gateway import Gateway
 from ...ledger.row import Book, Kind, Ledger, Row, State
 from ...model import Event
 from ...provider import ProviderSpec
 from ..emulator import Hook
 from ..virtual_clock import VirtualClock
-from .checker import Judge, Rules, Violation
+from .checker import Judge
 from .faults import Weather
 from .network import Network
-from .recorder import Recorder
+from .notes import Rules
+from .recorder import CALLING, Recorder
 from .shop import Order, Said, Shop, said_by
-from .tasks import Job, Stepper, Task
+from .tasks import Carrier, Fate, Job, Loop, Stepping
 
 TIMETABLE_S = (70, 70, 130, 700, 4_000, *(86_410,) * 9)
 """Turns of the clock that pass every look of the timetable, counted from the last fault."""
@@ -45,15 +46,19 @@ class World:
     rng: Random
     open_ledger: Callable[[int], Ledger]
     keep: bool = False
+    is_async: bool = False
     timeout_s: float = 60.0
     shop: Shop = field(init=False)
     recorder: Recorder = field(init=False)
     weather: Weather = field(init=False)
-    gates: list[Gateway] = field(init=False)
+    gates: list[Any] = field(init=False)
     waiting_hooks: list[Hook] = field(factory=list)
     told_hooks: list[Hook] = field(factory=list)
     deaths: int = 0
-    effects: int = 0
+    said: Counter[str] = field(factory=Counter)
+    """What the merchant was told, by the judge's word."""
+    ended: list[Row] = field(factory=list)
+    """Every row in the end."""
 
     def __attrs_post_init__(self) -> None:
         kind = self.spec.load_emulator()
@@ -66,6 +71,7 @@ class World:
         self.recorder = Recorder(self.emulator, self.judge, self.keep)
         self.weather = Weather(self.rng, is_bad=False)
         self.network = Network(self.recorder, self.weather, self.rng, timeout_s=self.timeout_s)
+        self.carrier = (Loop if self.is_async else Stepping)(self.rng, self.clock)
         self.shop = Shop(story)
         self.emulator.on_hook = self.waiting_hooks.append
         self.ledgers = [self.open_ledger(n) for n in range(GATES)]
@@ -77,13 +83,12 @@ class World:
     judge: Judge = field(init=False)
     network: Network = field(init=False)
     ledgers: list[Ledger] = field(init=False)
+    carrier: Carrier = field(init=False)
 
-    def _connect(self, n: int) -> Gateway:
-        made = assemble.connect(self.spec, self.emulator.settings(), ledger=self.ledgers[n], name=self.name,
-                                clock=self.clock, http=self.network, timeout_s=self.timeout_s)
-        old = made._driver
-        made._driver = Stepper(old.door, old.ledger, self.clock.sleep)
-        return made
+    def _connect(self, n: int) -> Any:
+        make: Any = assemble.connect_async if self.is_async else assemble.connect
+        return self.carrier.prepare(make(self.spec, self.emulator.settings(), ledger=self.ledgers[n], name=self.name,
+                                         clock=self.clock, http=self.network, timeout_s=self.timeout_s))
 
     def offers(self, *capabilities: Capability) -> bool:
         return self.spec.capabilities.issuperset(capabilities)
@@ -94,27 +99,19 @@ class World:
         if self.shop.story.charge is None or example is None or not self.offers(Capability.CHARGE):
             return
         call = self.recorder.ask("pay", order=example.order_id, amount=example.money.amount)
-        self.recorder.calling = call
-        checkout = self._whole(self.gates[0].register(example))
+        CALLING.set(call)
+        checkout = self.carrier.whole(self.gates[0].register(example))
         self.recorder.bind(checkout.provider_id, example.order_id)
         query = self.emulator.browse(checkout.action.to_dict())
-        self.shop.key = self._whole(self.gates[0].confirm_key(example.order_id, query))
+        self.shop.key = self.carrier.whole(self.gates[0].confirm_key(example.order_id, query))
         assert self.shop.key is not None
         # From here on the judge watches: a registration that takes money is not what is simulated.
         self.recorder.sync()
         self.judge.forget(example.order_id)
 
-    def _whole(self, task: Any) -> Any:
-        while not task.is_over:
-            task.step()
-        if task.error is not None:
-            raise task.error
-        return task.result
-
     # Calls of the merchant
 
     def _job(self, gate: int, call: int, task: Any, tell: Callable[[Any, BaseException | None], object]) -> Job:
-        assert isinstance(task, Task)
         return Job(task, call, tell, gate)
 
     def _tell(self, call: int, order: Order | None, result: Any, error: BaseException | None,
@@ -123,6 +120,7 @@ class World:
         if said is None:
             self.judge.found("raised", order.id if order else "call", f"{type(error).__name__}: {error}")
             return None
+        self.said[said.word] += 1
         self.recorder.tell(call, said.word, said.amount, told_order)
         if order is not None and said.word not in ("bad", "busy"):
             order.told = said.word
@@ -140,8 +138,14 @@ class World:
         return self._job(gate, call, self.gates[gate].charge(self.shop.charge(order, amount=amount)),
                          lambda result, error: self._tell(call, order, result, error))
 
+    def renew(self, order: Order, gate: int = 0) -> Job:
+        """Charge a subscription's next period, or repeat that."""
+        call = self._ask("charge", order)
+        return self._job(gate, call, self.gates[gate].renew(self.shop.renew(order)),
+                         lambda result, error: self._tell(call, order, result, error))
+
     def pay(self, order: Order, gate: int = 0) -> Job:
-        """Ask for a payment window."""
+        """Ask for a window, of a payment or of a subscription's first one."""
         call = self._ask("pay", order)
 
         def tell(result: Any, error: BaseException | None) -> None:
@@ -150,12 +154,15 @@ class World:
                 self.recorder.bind(result.provider_id, order.id)
             self._tell(call, order, result, error)
 
-        return self._job(gate, call, self.gates[gate].pay(self.shop.pay(order)), tell)
+        asked = self.gates[gate]
+        task = asked.pay(self.shop.pay(order)) if order.verb == "pay" else asked.subscribe(self.shop.subscribe(order))
+        return self._job(gate, call, task, tell)
 
     def confirm(self, order: Order, query: dict[str, str], gate: int = 0) -> Job:
         """The browser comes back with `query`."""
-        call = self.recorder.ask("confirm", order=order.id)
-        return self._job(gate, call, self.gates[gate].confirm(order.id, query),
+        call, asked = self.recorder.ask("confirm", order=order.id), self.gates[gate]
+        confirm = asked.confirm if order.verb == "pay" else asked.confirm_subscription
+        return self._job(gate, call, confirm(order.id, query),
                          lambda result, error: self._tell(call, order, result, error))
 
     def refund(self, command: Any, gate: int = 0) -> Job:
@@ -217,46 +224,22 @@ class World:
 
     # Carrying calls out
 
-    def run(self, jobs: Sequence[Job], *, dies_after: int | None = None, dies: int = 0,
-            interrupts_at: int | None = None, pause: float = 0.0) -> None:
-        """Carry `jobs` out, one effect of one of them at a time, to their end.
-
-        After `dies_after` effects process `dies` is gone; the first job's effect number `interrupts_at` is struck by an
-        interrupt; before each effect the clock is turned by minutes with probability `pause`.
-        """
-        alive = list(jobs)
-        done = 0
-        while alive:
-            if dies_after is not None and done >= dies_after:
-                dies_after = None
-                alive = self._die(dies, alive)
-                continue
-            job = alive[0] if len(alive) == 1 else self.rng.choice(alive)
-            if pause and self.rng.random() < pause:
-                self.clock.advance(self.rng.choice((31.0, 101.0, 250.0)))
-            self.recorder.calling = job.call
-            strikes = job is jobs[0] and job.task.effects == interrupts_at
-            job.task.step(KeyboardInterrupt() if strikes else None)
-            done += 1
-            if job.task.is_over:
-                alive.remove(job)
-                job.tell(job.task.result, job.task.error)
-        self.effects += done
-        self.recorder.calling = None
-
-    def _die(self, n: int, alive: list[Job]) -> list[Job]:
-        for job in alive:
-            if job.gate == n:
-                job.task.die()
-        self.restart(n)
-        self.deaths += 1
-        return [job for job in alive if job.gate != n]
+    def run(self, jobs: Sequence[Job], fate: Fate | None = None) -> None:
+        """Carry `jobs` out at once, to their end or that of their process."""
+        if (dead := self.carrier.carry(jobs, fate or Fate())) is not None:
+            self.restart(dead)
+            self.deaths += 1
 
     def restart(self, n: int) -> None:
         """Process `n` begins anew: the same ledger, nothing else remembered."""
-        self.gates[n].close()
+        self._leave(n)
         self.ledgers[n] = self.open_ledger(n)
         self.gates[n] = self._connect(n)
+
+    def _leave(self, n: int) -> None:
+        left = self.gates[n].close()
+        if left is not None:
+            self.carrier.whole(left)
 
     # The end
 
@@ -269,8 +252,10 @@ class World:
             self.clock.advance(seconds)
             self.run([self.reconcile(limit=10_000)])
         self.recorder.sync()
-        for row in self.rows():
+        self.ended = self.rows()
+        for row in self.ended:
             self.recorder.note("row", **_plain(row))
+        self.judge.end()
 
     def rows(self) -> list[Row]:
         """What the ledger says of every order and refund."""
@@ -279,14 +264,11 @@ class World:
             (Book.CANCEL, r.cancel_id) for o in self.shop.orders.values() for r in o.refunds]
         return [row for book, id in ids if (row := ledger.get(scope, book, id)) is not None]
 
-    def end(self) -> list[Violation]:
-        """What was violated."""
-        return self.judge.end()
-
     def close(self) -> None:
         """Close both gateways. The ledgers are their owner's."""
-        for gate in self.gates:
-            gate.close()
+        for n in range(GATES):
+            self._leave(n)
+        self.carrier.close()
 
 
 def _plain(row: Row) -> dict[str, Any]:
