@@ -188,9 +188,6 @@ def _looked_up(account: Account, hint: Hint, talk: Talk) -> Steps[Payment]:
         named = yield from look_up(account, hint.alias, talk)
         if named is None:
             raise _unheard_of(hint)
-        row: Row | None = yield Entry("by_provider_id", (account.scope, named.provider_id))
-        if row is None or row.order_id == named.order_id:
-            return named
         # Asked again under its proper id, because only that one is bound to an order of ours.
         hint = evolve(hint, provider_id=named.provider_id)
     if hint.provider_id is not None and account.supports(Capability.LOOKUP):
