@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     )
     from .flow import Flow
     from .gateway import Gateway
+    from .keyvault import KeyVault, new_vault_key
     from .ledger import Book, Kind, Ledger, LedgerError, Line, MemoryLedger, Note, Row, State
     from .model import (
         BillingKey,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     )
     from .money import Money
     from .plugins import hookimpl
+    from .procedures.due import DueReport
     from .procedures.reconcile import Report
     from .procedures.trace import Trace
     from .provider import Provider, ProviderSpec
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
         Unsubscribe,
     )
     from .terms import Retries, Terms
+    from .vault import Vault, VaultError
     from .wire import Path, Request, Response, Token, path
 
 _HOME = {
@@ -112,11 +115,13 @@ _HOME = {
               "RateLimited Refused SetupError Unauthorized UnknownProvider Unsupported",
     "flow": "Flow",
     "gateway": "Gateway",
+    "keyvault": "KeyVault new_vault_key",
     "ledger": "Book Kind Ledger LedgerError Line MemoryLedger Note Row State",
     "model": "BillingKey Cancellation Cancelled Checkout ClientCall DeclineReason Event EventKind Hint KeyInfo Payment "
              "PaymentStatus Redirect ScheduledCharge ScheduleStatus Subject",
     "money": "Money",
     "plugins": "hookimpl",
+    "procedures.due": "DueReport",
     "procedures.reconcile": "Report",
     "procedures.trace": "Trace",
     "provider": "Provider ProviderSpec",
@@ -124,6 +129,7 @@ _HOME = {
     "subscriptions": "ChangeInterval ChangeMethod ChangeMoney Interval MoveNext Renew Subscribe SubscribeKey "
                      "Subscription SubscriptionStatus Unit Unsubscribe",
     "terms": "Retries Terms",
+    "vault": "Vault VaultError",
     "wire": "Path Request Response Token path",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
@@ -133,15 +139,15 @@ __all__ = [
     "Absence", "AsyncGateway", "BadCommand", "BadSettings", "BillingKey", "Book", "Cancel", "CancelGuard",
     "CancelWhole", "Cancellation", "Cancelled", "Capability", "Certainty", "ChangeInterval", "ChangeMethod",
     "ChangeMoney", "Charge", "Checkout", "ClientCall", "Clock", "Conflict", "Customer", "DatedCharge", "Deadline",
-    "DeclineReason", "Declined", "DeleteKey", "Event", "EventKind", "Fact", "Flow", "Forged", "Gateway", "Hint",
-    "InProgress", "Interval", "KeyInfo", "Kind", "Ledger", "LedgerError", "Line", "MemoryLedger", "Money", "MoveNext",
-    "NotFound", "NotSent", "Note", "OutcomeUnknown", "Path", "Pay", "PaygateError", "Payment", "PaymentStatus", "Profile",
-    "Provider", "ProviderSpec", "RateLimited", "Redirect", "Refused", "Register", "Renew", "Report", "Request",
-    "Response", "Retries", "Row", "Schedule", "ScheduleStatus", "ScheduledCharge", "SchedulesOf", "Secret",
-    "SetupError", "State", "Subject", "Subscribe", "SubscribeKey", "Subscription", "SubscriptionStatus", "SystemClock",
-    "Terms", "Token", "Trace", "Unauthorized", "Unit", "UnknownProvider", "Unschedule", "Unsubscribe", "Unsupported",
-    "assumed", "connect", "connect_async", "documented", "from_environment", "hookimpl", "new_order_id", "observed",
-    "path",
+    "DeclineReason", "Declined", "DeleteKey", "DueReport", "Event", "EventKind", "Fact", "Flow", "Forged", "Gateway",
+    "Hint", "InProgress", "Interval", "KeyInfo", "KeyVault", "Kind", "Ledger", "LedgerError", "Line", "MemoryLedger",
+    "Money", "MoveNext", "NotFound", "NotSent", "Note", "OutcomeUnknown", "Path", "Pay", "PaygateError", "Payment",
+    "PaymentStatus", "Profile", "Provider", "ProviderSpec", "RateLimited", "Redirect", "Refused", "Register", "Renew",
+    "Report", "Request", "Response", "Retries", "Row", "Schedule", "ScheduleStatus", "ScheduledCharge", "SchedulesOf",
+    "Secret", "SetupError", "State", "Subject", "Subscribe", "SubscribeKey", "Subscription", "SubscriptionStatus",
+    "SystemClock", "Terms", "Token", "Trace", "Unauthorized", "Unit", "UnknownProvider", "Unschedule", "Unsubscribe",
+    "Unsupported", "Vault", "VaultError", "assumed", "connect", "connect_async", "documented", "from_environment",
+    "hookimpl", "new_order_id", "new_vault_key", "observed", "path",
 ]
 
 

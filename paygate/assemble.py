@@ -18,6 +18,7 @@ from .gateway import Gateway
 from .ledger.row import Ledger, LedgerError
 from .procedures.account import Account
 from .provider import ProviderSpec
+from .vault import Vault
 
 if TYPE_CHECKING:
     import ssl
@@ -36,7 +37,7 @@ def connect(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledger
             name: str | None = None, base_url: str | None = None, timeout_s: float = 60.0, deadline_s: float = 90.0,
             settle_s: float | None = None, allow: Iterable[tuple[str, str]] | None = None,
             http: httpx.BaseTransport | None = None, tls: ssl.SSLContext | None = None,
-            clock: Clock | None = None) -> Gateway:
+            clock: Clock | None = None, vault: Vault | None = None) -> Gateway:
     """Connect to an account at a PG. Nothing is sent yet.
 
     `provider` is an installed provider's name, `settings` its own settings (credentials, `mode`).
@@ -48,12 +49,13 @@ def connect(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledger
     `timeout_s` bounds each wait for the PG, `deadline_s` a whole call, look-ups included.
     `settle_s` is how long the PG may go on working after we hang up: before that, "not found" proves nothing.
     `allow` lists the (distribution, provider) pairs that may be loaded. `http` replaces the transport (tests, proxies).
+    `vault` encrypts what paygate must keep to charge by itself: dated charges and subscriptions (see `KeyVault`).
 
     Raises: UnknownProvider, BadSettings.
     """
     account, store, address = _prepare(provider, settings, ledger=ledger, name=name, base_url=base_url,
                                        timeout_s=timeout_s, deadline_s=deadline_s, settle_s=settle_s, allow=allow,
-                                       clock=clock)
+                                       clock=clock, vault=vault)
     from .transport import Door
 
     door = Door(address, timeout_s=timeout_s, http=http, tls=tls)
@@ -65,14 +67,15 @@ def connect_async(provider: str | ProviderSpec, settings: Mapping[str, Any], *,
                   ledger: str | os.PathLike[str] | Ledger, name: str | None = None, base_url: str | None = None,
                   timeout_s: float = 60.0, deadline_s: float = 90.0, settle_s: float | None = None,
                   allow: Iterable[tuple[str, str]] | None = None, http: httpx.AsyncBaseTransport | None = None,
-                  tls: ssl.SSLContext | None = None, clock: Clock | None = None) -> AsyncGateway:
+                  tls: ssl.SSLContext | None = None, clock: Clock | None = None,
+                  vault: Vault | None = None) -> AsyncGateway:
     """The same as `connect`, for asyncio. The function itself does not wait for anything.
 
     Raises: UnknownProvider, BadSettings.
     """
     account, store, address = _prepare(provider, settings, ledger=ledger, name=name, base_url=base_url,
                                        timeout_s=timeout_s, deadline_s=deadline_s, settle_s=settle_s, allow=allow,
-                                       clock=clock)
+                                       clock=clock, vault=vault)
     from .transport import AsyncDoor
 
     door = AsyncDoor(address, timeout_s=timeout_s, http=http, tls=tls)
@@ -82,7 +85,8 @@ def connect_async(provider: str | ProviderSpec, settings: Mapping[str, Any], *,
 
 def _prepare(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledger: str | os.PathLike[str] | Ledger,
              name: str | None, base_url: str | None, timeout_s: float, deadline_s: float, settle_s: float | None,
-             allow: Iterable[tuple[str, str]] | None, clock: Clock | None) -> tuple[Account, Ledger, str]:
+             allow: Iterable[tuple[str, str]] | None, clock: Clock | None,
+             vault: Vault | None) -> tuple[Account, Ledger, str]:
     from .plugins import load
 
     if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
@@ -97,7 +101,7 @@ def _prepare(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledge
     # Machines that share a ledger share its clock: a lease must end at the same instant for all of them.
     clock = clock or (getattr(store, "clock") if hasattr(type(store), "clock") else SystemClock())  # noqa: B009
     account = Account(name=name or spec.name, spec=spec, provider=built, is_test=is_test, clock=clock,
-                      deadline_s=deadline_s, settle_s=settle_s)
+                      deadline_s=deadline_s, settle_s=settle_s, vault=vault)
     return account, store, address
 
 

@@ -157,6 +157,18 @@ def dump(value: Any) -> str:
     return json.dumps(_converter().unstructure(value), ensure_ascii=False, separators=(",", ":"))
 
 
+def dump_whole(value: Any) -> Secret:
+    """A value with its secrets, for a vault and for nothing else."""
+    return Secret(json.dumps(_whole().unstructure(value), ensure_ascii=False, separators=(",", ":")))
+
+
+@cache
+def _whole() -> Any:
+    converter = _converter().copy()
+    converter.register_unstructure_hook(Secret, Secret.reveal)
+    return converter
+
+
 def load(text: str, kind: type[T]) -> T:
     """A result from ledger text."""
     made: T = _converter().structure(json.loads(text), kind)

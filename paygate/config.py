@@ -45,7 +45,7 @@ def check_times(**seconds: float) -> None:
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """The arguments of `connect` from PAYGATE_PROVIDER, PAYGATE_SETTINGS (JSON), PAYGATE_LEDGER, and where they are set
-    PAYGATE_BASE_URL and PAYGATE_NAME.
+    PAYGATE_BASE_URL, PAYGATE_NAME and PAYGATE_VAULT_KEYS (keys of a `KeyVault`, with commas between, newest first).
 
     `connect(**from_environment(os.environ))`: switching the PG is then configuration, not code.
 
@@ -65,4 +65,8 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     for name, variable in (("base_url", "PAYGATE_BASE_URL"), ("name", "PAYGATE_NAME")):
         if environ.get(variable):
             arguments[name] = environ[variable]
+    if environ.get("PAYGATE_VAULT_KEYS"):
+        from .keyvault import KeyVault
+
+        arguments["vault"] = KeyVault([key.strip() for key in environ["PAYGATE_VAULT_KEYS"].split(",")])
     return arguments

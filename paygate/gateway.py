@@ -16,20 +16,34 @@ from .model import BillingKey, Cancellation, Checkout, Event, KeyInfo, Payment, 
 from .procedures import cancel as _cancel
 from .procedures import charge as _charge
 from .procedures import checkout as _checkout
+from .procedures import dated as _dated
 from .procedures import decide as _decide
+from .procedures import due as _due
 from .procedures import inbox as _inbox
+from .procedures import plan_changes as _changes
+from .procedures import plans as _plans
 from .procedures import reading as _reading
 from .procedures import receive as _receive
 from .procedures import reconcile as _reconcile
-from .procedures import schedule as _schedule
 from .procedures import subscribe as _subscribe
 from .procedures import trace as _trace
 from .procedures.account import Account
 from .procedures.decide import Resolution
+from .procedures.due import DueReport
 from .procedures.reconcile import Report
 from .procedures.steps import Steps, listed
 from .procedures.trace import Trace
-from .subscriptions import ChangeInterval, ChangeMethod, MoveNext, Renew, Subscribe, Subscription, Unsubscribe
+from .subscriptions import (
+    ChangeInterval,
+    ChangeMethod,
+    ChangeMoney,
+    MoveNext,
+    Renew,
+    Subscribe,
+    SubscribeKey,
+    Subscription,
+    Unsubscribe,
+)
 
 T = TypeVar("T")
 
@@ -84,14 +98,16 @@ class Base:
 
         Raises: BadCommand for a word that is no capability.
         """
-        return all(self._account.supports(_capability(c)) for c in capabilities)
+        return all(self._account.offers(_capability(c)) for c in capabilities)
 
     def require(self, *capabilities: Capability | str) -> None:
         """Refuse to go on without them; call it at start-up.
 
         Raises: Unsupported, BadCommand for a word that is no capability.
         """
-        self._account.require(*(_capability(c) for c in capabilities))
+        for capability in map(_capability, capabilities):
+            if not self._account.offers(capability):
+                self._account.require(capability)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} ({'test' if self.is_test else 'live'})>"
@@ -145,51 +161,62 @@ class Gateway(Base):
 
     def schedule(self, command: Schedule) -> tuple[ScheduledCharge, ...]:
         """Have a billing key charged at stated instants (예약결제)."""
-        return self._run(_schedule.schedule(self._account, command))
+        return self._run(_dated.schedule(self._account, command))
 
     def unschedule(self, command: Unschedule) -> tuple[ScheduledCharge, ...]:
         """Stop the named dated charges, and say what became of each."""
-        return self._run(_schedule.unschedule(self._account, command))
+        return self._run(_dated.unschedule(self._account, command))
 
     def find_schedule(self, order_id: str) -> ScheduledCharge:
         """One dated charge, as the PG has it now."""
-        return self._run(_schedule.find_schedule(self._account, order_id))
+        return self._run(_dated.find_schedule(self._account, order_id))
 
     def schedules(self, command: SchedulesOf) -> tuple[ScheduledCharge, ...]:
         """The dated charges the PG holds for a billing key."""
-        return self._run(_schedule.schedules(self._account, command))
+        return self._run(_dated.schedules(self._account, command))
 
     def subscribe(self, command: Subscribe) -> Checkout:
-        """Prepare a subscription that the PG runs (정기결제): what to show the payer. Then `confirm_subscription`."""
-        return self._run(_subscribe.subscribe(self._account, command))
+        """Prepare a subscription (정기결제): what to show the payer. Then `confirm_subscription`.
+
+        The PG runs it where it can, otherwise paygate does.
+        """
+        return self._run(_plans.subscribe(self._account, command))
 
     def confirm_subscription(self, order_id: str, query: Mapping[str, str]) -> Subscription | None:
         """Find out what came of `subscribe`: the subscription, or None while the payer has not finished."""
-        return self._run(_subscribe.confirm_subscription(self._account, order_id, self._query(query)))
+        return self._run(_plans.confirm_subscription(self._account, order_id, self._query(query)))
 
     def subscription(self, order_id: str) -> Subscription:
-        """A subscription, as the PG has it now."""
-        return self._run(_subscribe.subscription(self._account, order_id))
+        """A subscription, as it stands now."""
+        return self._run(_plans.subscription(self._account, order_id))
+
+    def subscribe_key(self, command: SubscribeKey) -> Subscription:
+        """Begin a subscription on a billing key that is there already; what is due now is charged now."""
+        return self._run(_plans.subscribe_key(self._account, command))
 
     def unsubscribe(self, command: Unsubscribe) -> Subscription:
         """Stop a subscription. It gives no money back."""
-        return self._run(_subscribe.unsubscribe(self._account, command))
+        return self._run(_changes.unsubscribe(self._account, command))
 
     def pause(self, order_id: str) -> Subscription:
         """Charge a subscription nothing until `resume`."""
-        return self._run(_subscribe.pause(self._account, order_id))
+        return self._run(_changes.pause(self._account, order_id))
 
     def resume(self, order_id: str) -> Subscription:
         """Charge a paused subscription again."""
-        return self._run(_subscribe.resume(self._account, order_id))
+        return self._run(_changes.resume(self._account, order_id))
 
     def move_next(self, command: MoveNext) -> Subscription:
         """Move a subscription's next charge."""
-        return self._run(_subscribe.move_next(self._account, command))
+        return self._run(_changes.move_next(self._account, command))
 
     def change_interval(self, command: ChangeInterval) -> Subscription:
         """Charge a subscription at another interval from the next period on."""
-        return self._run(_subscribe.change_interval(self._account, command))
+        return self._run(_changes.change_interval(self._account, command))
+
+    def change_money(self, command: ChangeMoney) -> Subscription:
+        """Charge a subscription another amount from the next period on."""
+        return self._run(_changes.change_money(self._account, command))
 
     def renew(self, command: Renew) -> Payment:
         """Charge a subscription's next period now, at exactly what it costs, at most once per order_id, ever."""
@@ -197,7 +224,27 @@ class Gateway(Base):
 
     def change_method(self, command: ChangeMethod) -> Checkout:
         """Let the payer choose another means of payment for a subscription: what to show them."""
-        return self._run(_subscribe.change_method(self._account, command))
+        return self._run(_changes.change_method(self._account, command))
+
+    def confirm_method(self, order_id: str, query: Mapping[str, str]) -> Subscription | None:
+        """Find out what came of `change_method`: the subscription, or None while the payer has not finished."""
+        return self._run(_changes.confirm_method(self._account, order_id, self._query(query)))
+
+    def run_due(self, limit: int = 100) -> DueReport:
+        """Charge up to `limit` of what is due now and paygate runs itself. For a worker, a cron job, a beat."""
+        return self._run(_due.run_due(self._account, limit))
+
+    def claim_due(self, limit: int = 100) -> list[Row]:
+        """Take what is due, for an engine that calls `execute(row.id, row.fence)` on each elsewhere."""
+        return self._run(_due.claim(self._account, limit))
+
+    def execute(self, id: str, fence: int) -> DueReport:
+        """Carry out one claim of `claim_due`; safe to call any number of times, from anywhere, at any time."""
+        return self._run(_due.execute(self._account, id, fence))
+
+    def planned(self, until: datetime, limit: int = 1000) -> list[Row]:
+        """What paygate is to carry out by `until`, the longest due first."""
+        return self._run(_due.planned(self._account, until, limit))
 
     def find(self, order_id: str) -> Payment:
         """The payment under your order_id, as the PG has it now; heals the ledger."""

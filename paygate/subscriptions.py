@@ -74,7 +74,7 @@ class Subscribe:
     """Charge `money` `every` interval, the first time when the payer approves (정기결제).
 
     `order_id` names the first order and, from then on, the subscription. `run_by` is "pg" or "paygate"; None leaves it
-    to the PG where it can. `terms` are for what paygate runs.
+    to the PG where it can. `terms` are for what paygate runs. `extra` goes into the payer's windows.
     """
 
     order_id: str = field(validator=_id)
@@ -90,7 +90,10 @@ class Subscribe:
 
 @frozen(kw_only=True)
 class SubscribeKey:
-    """Charge a billing key `every` interval: as `Subscribe`, for a payer who has registered already. No window."""
+    """Charge a billing key `every` interval: as `Subscribe`, for a payer who has registered already. No window.
+
+    `extra` goes into each charge.
+    """
 
     order_id: str = field(validator=_id)
     billing_key: BillingKey = field(validator=check_key)

@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # First match wins. Patterns are paths without ".py", relative to paygate/ ("*" also crosses "/").
 ROOMS = (
     ("values", ("money", "model", "commands", "errors", "wire", "secret", "text", "clock", "capability",
-                "subscriptions", "terms", "scheduler/calendar", "scheduler/plan")),
+                "subscriptions", "terms", "vault", "scheduler/calendar", "scheduler/plan")),
     ("interface", ("flow", "provider")),
-    ("doors", ("transport*", "plugins", "codec", "webhook", "ledger/sqlite*", "ledger/postgres*", "ledger/vault")),
+    ("doors", ("transport*", "plugins", "codec", "webhook", "ledger/sqlite*", "ledger/postgres*", "keyvault")),
     ("ledger", ("ledger/*",)),
     ("procedures", ("procedures/*", "scheduler/*")),
-    ("shells", ("cli/*", "sandbox/*", "web/*", "testing/*")),
+    ("shells", ("cli/*", "sandbox/*", "web/*", "workers/*", "testing/*")),
     ("face", ("*",)),
 )
 MAY_IMPORT = {
@@ -48,7 +48,8 @@ DOORS = {
     "certifi": ("transport*", "testing/transport", "sandbox/*"),
     "sqlite3": ("ledger/sqlite*",),
     "psycopg": ("ledger/postgres*",),
-    "cryptography": ("ledger/vault",),
+    "cryptography": ("keyvault",),
+    "matplotlib": ("cli/due",),
     "pluggy": ("plugins",),
     "cattrs": ("codec",),
     "click": ("cli/*",),

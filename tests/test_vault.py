@@ -7,7 +7,8 @@ import pickle
 import pytest
 
 from paygate import BadSettings, Secret
-from paygate.ledger.vault import KeyVault, VaultError, new_vault_key
+from paygate.keyvault import KeyVault, new_vault_key
+from paygate.vault import VaultError
 
 TEXT = Secret('{"key": "card-4242", "name": "김민지"}')
 

@@ -40,9 +40,8 @@ def ledger_options(command: T) -> T:
     return command
 
 
-@contextmanager
-def opened(ledger: str | None, name: str | None) -> Iterator[Gateway]:
-    """The gateway of the environment (PAYGATE_PROVIDER, PAYGATE_SETTINGS, …), on a ledger that is there already.
+def gateway_arguments(ledger: str | None, name: str | None) -> dict[str, Any]:
+    """The arguments of `connect` from the environment (PAYGATE_PROVIDER, …), on a ledger that is there already.
 
     Raises: BadSettings.
     """
@@ -52,8 +51,17 @@ def opened(ledger: str | None, name: str | None) -> Iterator[Gateway]:
     if "://" not in where and not os.path.isfile(where):
         # Opened, it would be made: and an empty ledger says that nothing is open.
         raise BadSettings(f"there is no ledger at {where}")
+    return arguments
+
+
+@contextmanager
+def opened(ledger: str | None, name: str | None) -> Iterator[Gateway]:
+    """The gateway of `gateway_arguments`.
+
+    Raises: BadSettings.
+    """
     try:
-        with connect(**arguments) as gate:
+        with connect(**gateway_arguments(ledger, name)) as gate:
             gate._run(inbox.adopt(gate._account))
             yield gate
     except LedgerError as error:

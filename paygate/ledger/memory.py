@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+from attrs import evolve
+
 from . import chain
-from .row import Book, LedgerError, Line, Note, Row, Taken
+from .row import Book, LedgerError, Line, Note, Row, State, Taken
 from .rules import FOLLOWS, UNRESOLVED
 
 
@@ -81,6 +83,23 @@ class MemoryLedger:
     def due(self, gateway: str, now: float, limit: int) -> list[Row]:
         found = self._where(lambda r: r.gateway == gateway and r.check_at is not None and r.check_at <= now)
         return sorted(found, key=lambda r: r.check_at or 0.0)[:limit]
+
+    def claim(self, gateway: str, now: float, limit: int, until: float, note: Note) -> list[Row]:
+        with self._lock:
+            free = [r for r in self._planned(gateway, now) if r.lease_until is None or r.lease_until <= now][:limit]
+            claimed = [chain.moved(evolve(r, lease_until=until), note) for r in free]
+            for row, line in claimed:
+                self._store(row, line)
+            return [row for row, _ in claimed]
+
+    def planned(self, gateway: str, until: float, limit: int) -> list[Row]:
+        with self._lock:
+            return self._planned(gateway, until)[:limit]
+
+    def _planned(self, gateway: str, until: float) -> list[Row]:
+        found = [r for r in self._rows.values() if r.gateway == gateway and r.sealed is not None
+                 and r.due_at is not None and r.due_at <= until and r.state in (State.SCHEDULED, State.NOT_SENT)]
+        return sorted(found, key=lambda r: (r.due_at or 0.0, r.id))
 
     def of_key(self, gateway: str, key_digest: str) -> list[Row]:
         return self._where(lambda r: r.gateway == gateway and r.key_digest == key_digest)

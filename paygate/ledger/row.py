@@ -34,6 +34,8 @@ class Book(StrEnum):
     """Payments the PG has and we never asked for, by the PG's id."""
     EVENT = "event"
     """What a webhook told beside payments, by the event's identity."""
+    PLAN = "plan"
+    """Subscriptions that paygate runs, by the order that began them."""
 
 
 class Kind(StrEnum):
@@ -53,11 +55,13 @@ class Kind(StrEnum):
     EVENT = "event"
     WINDOW = "window"
     """What a provider noted about a window before it was shown."""
+    PLAN = "plan"
+    """A subscription that paygate runs."""
 
     @property
     def book(self) -> Book:
         return {Kind.CANCEL: Book.CANCEL, Kind.STRAY: Book.STRAY, Kind.RENEWAL: Book.STRAY,
-                Kind.EVENT: Book.EVENT, Kind.WINDOW: Book.EVENT}.get(self, Book.PAYMENT)
+                Kind.EVENT: Book.EVENT, Kind.WINDOW: Book.EVENT, Kind.PLAN: Book.PLAN}.get(self, Book.PAYMENT)
 
 
 @frozen(kw_only=True)
@@ -103,6 +107,8 @@ class Row:
     """The last result, as ledger text."""
     refusal: str | None = None
     """The PG's refusal, as ledger text."""
+    sealed: str | None = field(default=None, repr=False)
+    """What paygate needs to charge later, encrypted by the merchant's vault; gone once the charge is decided."""
     hash: str = field(default="", eq=False, repr=False)
     """Of the last line of its trail; the store's business (chain.py). Two rows that say the same are equal."""
 
@@ -208,6 +214,18 @@ class Ledger(Protocol):
 
     def due(self, gateway: str, now: float, limit: int) -> list[Row]:
         """Rows with check_at <= now, oldest check first."""
+        ...
+
+    def claim(self, gateway: str, now: float, limit: int, until: float, note: Note) -> list[Row]:
+        """Lease until `until` what paygate is to carry out by `now` and nobody holds, the longest due first.
+
+        That is: rows with `sealed` and due_at <= now that are scheduled or not_sent. One that another worker takes at
+        the same moment is left out.
+        """
+        ...
+
+    def planned(self, gateway: str, until: float, limit: int) -> list[Row]:
+        """What paygate is to carry out by `until`, the longest due first; held or not."""
         ...
 
     def of_key(self, gateway: str, key_digest: str) -> list[Row]:

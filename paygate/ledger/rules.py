@@ -15,7 +15,8 @@ from ..secret import Secret
 from .row import Row, State
 
 FOLLOWS: dict[State, frozenset[State]] = {
-    State.SCHEDULED: frozenset({State.OPENED, State.SENT, State.NOT_SENT}),
+    # Answered without being sent: a subscription that has ended.
+    State.SCHEDULED: frozenset({State.SCHEDULED, State.OPENED, State.SENT, State.NOT_SENT, State.ANSWERED}),
     # Answered without being sent: a refund asked for again, whose first asking turns out to have been done.
     # Unknown without being sent: a refund that may be one of those the PG knows and this ledger does not.
     State.OPENED: frozenset({State.OPENED, State.SENT, State.NOT_SENT, State.ANSWERED, State.UNKNOWN}),
@@ -25,7 +26,7 @@ FOLLOWS: dict[State, frozenset[State]] = {
     # The two negative ends. Truth may come late: the PG approved after all (raises attention).
     State.REFUSED: frozenset({State.REFUSED, State.ANSWERED}),
     # Not sent: the same id may be sent again.
-    State.NOT_SENT: frozenset({State.NOT_SENT, State.OPENED, State.SENT, State.ANSWERED}),
+    State.NOT_SENT: frozenset({State.NOT_SENT, State.SCHEDULED, State.OPENED, State.SENT, State.ANSWERED}),
 }
 """States only move forward."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Sequence
 from itertools import accumulate
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..money import Money
 from . import chain
@@ -67,6 +67,10 @@ _OPEN_REFUND = f"{ROW} WHERE gateway = ? AND book = 'cancel' AND order_id = ? AN
 _OWNER = f"{ROW} WHERE gateway = ? AND book = 'payment' AND provider_id = ?"
 _REFUNDS = f"{ROW} WHERE gateway = ? AND book = 'cancel' AND order_id = ? ORDER BY opened_at"
 _DUE = f"{ROW} WHERE gateway = ? AND check_at IS NOT NULL AND check_at <= ? ORDER BY check_at LIMIT ?"
+_WAITS = "sealed IS NOT NULL AND state IN ('scheduled', 'not_sent') AND due_at <= ?"
+_PLANNED = f"{ROW} WHERE gateway = ? AND {_WAITS} ORDER BY due_at, id LIMIT ?"
+_CLAIMABLE = (f"{ROW} WHERE gateway = ? AND {_WAITS} AND (lease_until IS NULL OR lease_until <= ?) "
+              "ORDER BY due_at, id LIMIT ?")
 _OF_KEY = f"{ROW} WHERE gateway = ? AND key_digest = ? ORDER BY opened_at"
 _OPEN = f"{ROW} WHERE gateway = ? AND {_UNRESOLVED} ORDER BY opened_at LIMIT ?"
 _FLAGGED = f"{ROW} WHERE gateway = ? AND attention IS NOT NULL ORDER BY opened_at LIMIT ?"
@@ -117,10 +121,8 @@ def _known(row: Row, wanted: Row, note: Note, tries: int = 5) -> Plan[tuple[Row,
 def change(row: Row, note: Note) -> Plan[Row | None]:
     """See `Ledger.change`."""
     changed, line = chain.moved(row, note)
-    update = (_UPDATE[row.state], (*[v for c, v in zip(COLUMNS, values_of(changed), strict=True) if c not in _KEY],
-                                   row.gateway, row.book.value, row.id, row.fence, row.hash))
     try:
-        told = yield Tell((update, _append(changed, line)), _key(row))
+        told = yield Tell((_moved(changed, row), _append(changed, line)), _key(row))
     except Clash as clash:
         if "provider" in str(clash):
             raise Taken(_TAKEN) from None
@@ -158,6 +160,24 @@ def due(gateway: str, now: float, limit: int) -> Plan[list[Row]]:
     return _many((yield Ask(_DUE, (gateway, now, limit))))
 
 
+def planned(gateway: str, until: float, limit: int) -> Plan[list[Row]]:
+    """See `Ledger.planned`."""
+    return _many((yield Ask(_PLANNED, (gateway, until, limit))))
+
+
+def claim(gateway: str, now: float, limit: int, until: float, note: Note) -> Plan[list[Row]]:
+    """See `Ledger.claim`."""
+    free = _many((yield Ask(_CLAIMABLE, (gateway, now, now, limit))))
+    moved = [chain.moved(evolve(row, lease_until=until), note) for row in free]
+    # In one order everywhere, so that two workers that claim the same rows never wait for each other.
+    statements = [(row, line, before) for (row, line), before in zip(moved, free, strict=True)]
+    statements.sort(key=lambda one: _key(one[0]))
+    told = (yield Tell(tuple(s for row, line, before in statements for s in (_moved(row, before), _append(row, line))),
+                       (gateway, "claim"))) if statements else []
+    taken = {_key(row) for n, (row, _, _) in enumerate(statements) if told[2 * n] == 1}
+    return [row for row, _ in moved if _key(row) in taken]
+
+
 def of_key(gateway: str, key_digest: str) -> Plan[list[Row]]:
     """See `Ledger.of_key`."""
     return _many((yield Ask(_OF_KEY, (gateway, key_digest))))
@@ -180,8 +200,14 @@ def trail(gateway: str, id: str) -> Plan[list[Line]]:
 
 VERBS: dict[str, Callable[..., Plan[Any]]] = {
     "open": open_rows, "change": change, "get": get, "by_provider_id": by_provider_id, "refunds": refunds, "due": due,
-    "of_key": of_key, "unresolved": unresolved, "flagged": flagged, "trail": trail,
+    "of_key": of_key, "planned": planned, "claim": claim, "unresolved": unresolved, "flagged": flagged, "trail": trail,
 }
+
+
+def _moved(changed: Row, row: Row) -> tuple[str, tuple[Any, ...]]:
+    """Make the row `changed`, if it still is `row`."""
+    return _UPDATE[changed.state], (*[v for c, v in zip(COLUMNS, values_of(changed), strict=True) if c not in _KEY],
+                                    *_key(row), row.fence, row.hash)
 
 
 def _key(row: Row) -> tuple[str, str, str]:

@@ -116,6 +116,12 @@ class SqlLedger:
     def due(self, gateway: str, now: float, limit: int) -> list[Row]:
         return self.run(sql.due(gateway, now, limit))
 
+    def planned(self, gateway: str, until: float, limit: int) -> list[Row]:
+        return self.run(sql.planned(gateway, until, limit))
+
+    def claim(self, gateway: str, now: float, limit: int, until: float, note: Note) -> list[Row]:
+        return self.run(sql.claim(gateway, now, limit, until, note))
+
     def of_key(self, gateway: str, key_digest: str) -> list[Row]:
         return self.run(sql.of_key(gateway, key_digest))
 

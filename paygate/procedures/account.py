@@ -14,10 +14,17 @@ from ..ledger.row import Row
 from ..model import BillingKey
 from ..money import Money
 from ..provider import Provider, ProviderSpec
+from ..vault import Vault
 from ..wire import Token
 from .steps import Steps
 
 T = TypeVar("T")
+
+
+_WITHOUT_WINDOW = {Capability.SCHEDULE, Capability.UNSCHEDULE, Capability.FIND_SCHEDULE, Capability.SCHEDULES}
+_IN_ITS_PLACE = _WITHOUT_WINDOW | {Capability.SUBSCRIBE, Capability.UNSUBSCRIBE, Capability.PAUSE, Capability.MOVE_NEXT,
+                                   Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD}
+"""What paygate does by charging a billing key where the PG does not do it."""
 
 
 @define
@@ -52,6 +59,8 @@ class Account:
     clock: Clock
     deadline_s: float
     settle_s: float
+    vault: Vault | None = None
+    """Encrypts what must be kept to charge later; None where nothing is."""
     tokens: TokenShelf = field(factory=TokenShelf)
     doubts: dict[str, float] = field(factory=dict)
     """Until when, on the monotonic clock, absence proves nothing about an id whose doubt this process saw begin."""
@@ -88,6 +97,12 @@ class Account:
 
     def supports(self, capability: Capability) -> bool:
         return capability in self.spec.capabilities
+
+    def offers(self, capability: Capability) -> bool:
+        """Whether a merchant may ask for it: the PG does it, or paygate in its place."""
+        return self.supports(capability) or (
+            self.vault is not None and capability in _IN_ITS_PLACE and self.supports(Capability.CHARGE)
+            and (capability in _WITHOUT_WINDOW or self.supports(Capability.REGISTER)))
 
     def require(self, *capabilities: Capability) -> None:
         """Raises: Unsupported, before a byte is sent."""

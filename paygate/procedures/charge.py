@@ -58,7 +58,7 @@ def take(account: Account, fresh: Row, asking: Callable[[], Flow[Payment]], *, h
     talk = Talk(account, hide=hide)
     begun = yield from begin(account, fresh)
     if begun.verdict is Verdict.SEND:
-        return (yield from account.sending([fresh.id], _send(account, asking, begun.row, talk, ready)))
+        return (yield from account.sending([fresh.id], send_held(account, asking, begun.row, talk, ready)))
     if begun.verdict is Verdict.LOOK:
         return told((yield from _looked(account, begun.row, talk)))
     return told(begun.row)
@@ -90,8 +90,9 @@ def told(row: Row, cause: PaygateError | None = None) -> Payment:
     raise unknown(row, cause)
 
 
-def _send(account: Account, asking: Callable[[], Flow[Payment]], row: Row, talk: Talk,
-          ready: Callable[[Row], Steps[None]] | None) -> Steps[Payment]:
+def send_held(account: Account, asking: Callable[[], Flow[Payment]], row: Row, talk: Talk,
+              ready: Callable[[Row], Steps[None]] | None = None) -> Steps[Payment]:
+    """Take money for a row that this call holds, and write down what came of it."""
     fault: Exception
     try:
         if ready is not None:

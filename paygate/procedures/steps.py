@@ -99,6 +99,8 @@ def change(row: Row, note: str, *, state: State, by: str | None = None, **change
     """
     if state not in FOLLOWS[row.state]:
         raise AssertionError(f"a row does not go from {row.state} to {state}")
+    if state in (State.ANSWERED, State.REFUSED) and row.sealed is not None:
+        changes["sealed"] = None  # Decided: nothing is left to be charged with it.
     wanted = evolve(row, state=state, **changes)
     signed: Note = yield Sign(note, by)
     changed: Row | None = None

@@ -177,11 +177,14 @@ def paid(plan: Plan, at: datetime) -> Plan:
     """The coming period has been paid for."""
     status = plan.status if plan.status in (SubscriptionStatus.PAUSED, SubscriptionStatus.ENDING) \
         else SubscriptionStatus.ACTIVE
-    money = plan.coming
-    moved = evolve(plan, money=money, next_money=None if money == plan.next_money else plan.next_money,
-                   status=status, paid=plan.paid + 1, last_paid_at=at)
+    moved = evolve(_priced(plan), status=status, paid=plan.paid + 1, last_paid_at=at)
     moved = _ended_if_over(_at(moved, plan.period + 1))
     return evolve(moved, next_at=None) if status is SubscriptionStatus.PAUSED else moved
+
+
+def _priced(plan: Plan) -> Plan:
+    """A changed amount has come into force with the coming charge; a retry keeps the amount of its period."""
+    return evolve(plan, money=plan.coming, next_money=None if plan.attempt == 0 else plan.next_money)
 
 
 def _ended_if_over(plan: Plan) -> Plan:
@@ -195,7 +198,7 @@ def declined(plan: Plan, reason: DeclineReason) -> Plan:
     """The coming charge was declined, definitely: tried again under a new id when the terms say so."""
     late = 0 if plan.charge_at is None else round((plan.charge_at - plan.due_at) / timedelta(days=1))
     after = next((day for day in plan.terms.retries.days(reason) if day > late), None)
-    moved = evolve(plan, reason=reason, attempt=plan.attempt + 1, status=SubscriptionStatus.PAST_DUE
+    moved = evolve(_priced(plan), reason=reason, attempt=plan.attempt + 1, status=SubscriptionStatus.PAST_DUE
                    if plan.status is SubscriptionStatus.ACTIVE else plan.status)
     if after is None:
         return evolve(moved, waits_for_payer=True, next_at=_given_up_at(plan))

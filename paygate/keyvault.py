@@ -10,35 +10,14 @@ import base64
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Protocol
 
-from ..errors import BadSettings, PaygateError
-from ..secret import Secret
+from .errors import BadSettings
+from .secret import Secret
+from .vault import VaultError
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _MARK = "v1"
-
-
-class VaultError(PaygateError):
-    """No key of the vault opens it, or it was changed since. Nothing was sent."""
-
-    moved = False
-
-
-class Vault(Protocol):
-    """Keeps what a later charge needs. Both are quick and reach nobody but, maybe, a key service."""
-
-    def seal(self, text: Secret, about: str) -> str:
-        """`text` as printable text that only `open` with the same `about` gives back."""
-        ...
-
-    def open(self, sealed: str, about: str) -> Secret:
-        """What was sealed.
-
-        Raises: VaultError.
-        """
-        ...
 
 
 def new_vault_key() -> Secret:

@@ -1,0 +1,110 @@
+"""`paygate due`: what paygate will charge by itself, from whom it cannot say, how much and when. Asks no PG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from ..errors import BadSettings
+from ..gateway import Gateway
+from ..ledger.row import Kind, Row
+from ..money import Money
+from ..procedures.roll import plan_of
+from ..scheduler import plan as plans
+from ..scheduler.plan import Plan
+from .books import MOST_ROWS, iso, ledger_options, opened, short, show_json
+from .providers import print_table
+from .reconcile import instant
+
+_LONGEST = 1000
+"""How many charges of one subscription a forecast lists."""
+Coming = tuple[datetime, str, Money]
+
+
+@click.command()
+@click.option("--until", metavar="WHEN", default="31d", show_default=True,
+              help="36h, 7d from now on, or an instant such as 2026-02-01T00:00+09:00.")
+@click.option("--plot", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Draw the sums of each day into FILE (.svg or .png); needs the extra `plot`.")
+@click.option("--dry-run", is_flag=True, help="What this command does anyway: it charges nothing.")
+@ledger_options
+def command(until: str, plot: Path | None, ledger: str | None, name: str | None, as_json: bool,
+            dry_run: bool) -> None:
+    """List the charges that are due by WHEN, with those of later periods of each subscription. Nothing is charged."""
+    with opened(ledger, name) as gate:
+        now = datetime.now(UTC)
+        end = now + (now - instant(until, now)) if until[-1:] in ("m", "h", "d") else instant(until, now)
+        coming = forecast(gate, end)
+    sums = sums_of(coming)
+    if as_json:
+        show_json({"until": end.isoformat(), "charges": [
+            {"due_at": iso(at.timestamp()), "order_id": id, "amount": money.amount, "currency": money.currency}
+            for at, id, money in coming], "sums": {c: money.amount for c, money in sums.items()}})
+    else:
+        rows = [[short(at.timestamp()), id, str(money)] for at, id, money in coming]
+        print_table([["due", "order", "amount"], *rows])
+        click.echo(f"{len(coming)} charges: {', '.join(map(str, sums.values())) or 'nothing'}")
+    if plot is not None:
+        draw(coming, plot)
+
+
+def forecast(gate: Gateway, end: datetime) -> list[Coming]:
+    """Every charge up to `end`, if each one succeeds, by date."""
+    found: list[Coming] = []
+    for row in gate.planned(end, MOST_ROWS):
+        found += _of_plan(plan_of(row), end) if row.kind is Kind.PLAN else _of_charge(row)
+    return sorted(found, key=lambda one: (one[0], one[1]))
+
+
+def _of_charge(row: Row) -> list[Coming]:
+    assert row.due_at is not None
+    assert row.money is not None
+    return [(datetime.fromtimestamp(row.due_at, UTC), row.id, row.money)]
+
+
+def _of_plan(plan: Plan, end: datetime) -> list[Coming]:
+    found: list[Coming] = []
+    while plan.begun_at is not None and plan.charge_at is not None and plan.next_at is not None \
+            and plan.charge_at < end and not plan.is_over and len(found) < _LONGEST:
+        if plan.waits_for_payer or (plan.ends_at is not None and plan.due_at >= plan.ends_at):
+            break
+        found.append((plan.charge_at, plan.charge_id, plan.coming))
+        plan = plans.paid(plan, plan.charge_at)
+    return found
+
+
+def sums_of(coming: Sequence[Coming]) -> dict[str, Money]:
+    """What `coming` comes to, by currency."""
+    sums: dict[str, Money] = {}
+    for _, _, money in coming:
+        sums[money.currency] = sums[money.currency] + money if money.currency in sums else money
+    return sums
+
+
+def draw(coming: Sequence[Coming], file: Path) -> None:
+    """A bar for each day's sum, in the first currency.
+
+    Raises: BadSettings.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise BadSettings("--plot needs matplotlib: pip install 'paygate-core[plot]'") from None
+    if file.suffix not in (".svg", ".png"):
+        raise BadSettings("--plot takes a file that ends in .svg or .png")
+    currency = coming[0][2].currency if coming else ""
+    days: dict[str, int] = {}
+    for at, _, money in coming:
+        if money.currency == currency:
+            day = at.date().isoformat()
+            days[day] = days.get(day, 0) + money.amount
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(range(len(days)), list(days.values()))
+    axes.set_xticks(range(len(days)), list(days), rotation=90, fontsize=7)
+    axes.set_ylabel(f"{currency}, minor units a day")
+    figure.savefig(file)
+

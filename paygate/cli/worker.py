@@ -1,0 +1,115 @@
+"""`paygate worker`: charges what is due, until it is told to stop. Killed at any moment, it leaves nothing in doubt
+that the next one does not settle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ..errors import BadSettings
+from ..ledger.row import LedgerError
+from ..procedures import inbox
+from ..procedures.due import DueReport
+from ..workers.loop import Tally, work
+from .books import gateway_arguments, ledger_options
+
+_LOG_EVERY_S = 10.0
+
+
+@click.command()
+@click.option("--concurrent", type=click.IntRange(1, 10_000), default=20, show_default=True,
+              help="How many charges are under way at a time.")
+@click.option("--per-second", type=click.FloatRange(0.01, 10_000), metavar="N",
+              help="At most N charges a second are begun: what the PG allows.")
+@click.option("--once", is_flag=True, help="End when nothing is due any more; for cron.")
+@ledger_options
+def command(concurrent: int, per_second: float | None, once: bool, ledger: str | None, name: str | None,
+            as_json: bool) -> None:
+    """Charge what is due: dated charges and subscriptions that paygate runs.
+
+    SIGTERM and Ctrl-C end it after the charges that are under way. On a terminal it shows its progress, elsewhere it
+    writes a line of JSON for each charge that did not succeed, and one every ten seconds.
+    """
+    arguments = gateway_arguments(ledger, name)
+    if "vault" not in arguments:
+        raise BadSettings("PAYGATE_VAULT_KEYS is not set: without a vault there is nothing that paygate could charge")
+    try:
+        tally = asyncio.run(_run(arguments, concurrent, per_second, once, quiet=as_json))
+    except LedgerError as error:
+        raise BadSettings(f"the ledger cannot be used: {error}") from None
+    _line("done", tally)
+
+
+async def _run(arguments: dict[str, Any], concurrent: int, per_s: float | None, once: bool, *, quiet: bool) -> Tally:
+    from ..assemble import connect_async
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with connect_async(**arguments) as gate:
+        await gate._run(inbox.adopt(gate._account))
+        with _Progress() if sys.stderr.isatty() and not quiet else _Log() as shown:
+            return await work(gate, concurrent=concurrent, per_s=per_s, until_empty=once, stop=stop, heard=shown.heard)
+
+
+class _Log:
+    """Lines of JSON on standard output."""
+
+    def __init__(self) -> None:
+        self._told = 0.0
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def heard(self, tally: Tally, report: DueReport) -> None:
+        for outcome in ("declined", "unknown"):
+            for order_id in getattr(report, outcome):
+                _line(outcome, tally, order_id=order_id)
+        for order_id, why in report.failed.items():
+            _line("failed", tally, order_id=order_id, why=why)
+        now = datetime.now(UTC).timestamp()
+        if now - self._told >= _LOG_EVERY_S:
+            self._told = now
+            _line("working", tally)
+
+
+class _Progress:
+    """One line on the terminal that shows how far it is."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+                             console=Console(stderr=True))
+        self._task = self._bar.add_task("waiting for what is due")
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def heard(self, tally: Tally, report: DueReport) -> None:
+        self._bar.update(self._task, description=(
+            f"{tally.taken_up} taken up · {tally.paid} paid · {tally.declined} declined · {tally.unknown} unknown · "
+            f"{tally.failed} failed · {tally.per_s:.1f}/s"))
+
+
+def _line(event: str, tally: Tally, **more: str) -> None:
+    click.echo(json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **more,
+                           "taken_up": tally.taken_up, "paid": tally.paid, "declined": tally.declined,
+                           "unknown": tally.unknown, "waiting": tally.waiting, "failed": tally.failed,
+                           "per_s": round(tally.per_s, 1)}))

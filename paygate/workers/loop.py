@@ -1,0 +1,140 @@
+"""The embedded runner: one process that charges what is due, many at a time, within the PG's limits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from attrs import define, field
+
+from ..async_gateway import AsyncGateway
+from ..errors import BadCommand
+from ..ledger.row import LedgerError, Row
+from ..procedures.due import DueReport
+
+_BATCH = 200
+_RECONCILE_S = 5.0
+
+
+@define
+class Pace:
+    """At most `per_s` starts a second, evenly; None is no limit."""
+
+    per_s: float | None = None
+    _next: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        if self.per_s is not None and not 0.01 <= self.per_s <= 10_000:
+            raise BadCommand("per_s is 0.01 to 10,000 charges a second; nothing was sent")
+
+    async def wait(self) -> None:
+        """Wait for the next turn."""
+        if self.per_s is None:
+            return
+        now = time.monotonic()
+        turn = max(now, self._next)
+        self._next = turn + 1 / self.per_s
+        if turn > now:
+            await asyncio.sleep(turn - now)
+
+
+@define
+class Tally:
+    """What a worker has done so far."""
+
+    taken_up: int = 0
+    paid: int = 0
+    declined: int = 0
+    unknown: int = 0
+    waiting: int = 0
+    failed: int = 0
+    began: float = field(factory=time.monotonic)
+
+    def add(self, report: DueReport) -> None:
+        self.taken_up += report.taken_up
+        self.paid += len(report.paid)
+        self.declined += len(report.declined)
+        self.unknown += len(report.unknown)
+        self.waiting += len(report.waiting)
+        self.failed += len(report.failed)
+
+    @property
+    def per_s(self) -> float:
+        """Charges carried out per second so far."""
+        return self.taken_up / max(time.monotonic() - self.began, 1e-9)
+
+
+Heard = Callable[[Tally, DueReport], None]
+
+
+async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None = None, poll_s: float = 1.0,
+               until_empty: bool = False, stop: asyncio.Event | None = None, heard: Heard | None = None) -> Tally:
+    """Charge what is due, `concurrent` at a time and at most `per_s` a second, until `stop` is set.
+
+    `until_empty` ends it when nothing is due any more; otherwise it looks again every `poll_s` seconds, and settles
+    what is in doubt in between. After `stop` nothing new is taken up, and what was begun is finished.
+    `heard` is told after each charge.
+
+    Raises: BadCommand. A ledger that cannot be reached is waited for.
+    """
+    if type(concurrent) is not int or not 1 <= concurrent <= 10_000:
+        raise BadCommand("concurrent is 1 to 10,000 charges at a time; nothing was sent")
+    stop = stop or asyncio.Event()
+    pace, tally, busy = Pace(per_s), Tally(), set[asyncio.Task[None]]()
+    looked = time.monotonic()
+
+    async def carry_out(id: str, fence: int) -> None:
+        await pace.wait()
+        try:
+            report = await gate.execute(id, fence)
+        except LedgerError as error:
+            report = DueReport(taken_up=1, failed={id: f"the ledger failed ({error})"})
+        tally.add(report)
+        if heard is not None:
+            heard(tally, report)
+
+    try:
+        while not stop.is_set():
+            if len(busy) < concurrent:
+                rows = await _claimed(gate, min(concurrent - len(busy), _BATCH))
+                for row in rows:
+                    task = asyncio.create_task(carry_out(row.id, row.fence))
+                    busy.add(task)
+                    task.add_done_callback(busy.discard)
+                if not rows and not busy and until_empty:
+                    break
+                if rows:
+                    await asyncio.sleep(0)
+                    continue
+            await _pause(busy, stop, poll_s)
+            if time.monotonic() - looked >= _RECONCILE_S:
+                looked = time.monotonic()
+                await _settled(gate)
+    finally:
+        if busy:
+            await asyncio.gather(*busy, return_exceptions=True)
+    return tally
+
+
+async def _claimed(gate: AsyncGateway, limit: int) -> list[Row]:
+    try:
+        return await gate.claim_due(limit)
+    except LedgerError:
+        return []
+
+
+async def _settled(gate: AsyncGateway) -> None:
+    try:
+        await gate.reconcile()
+    except LedgerError:
+        pass  # Asked again at the next turn.
+
+
+async def _pause(busy: set[asyncio.Task[None]], stop: asyncio.Event, poll_s: float) -> None:
+    """Until a charge is done, `stop` is set, or it is time to look again."""
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({stopped, *busy}, timeout=poll_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()

@@ -1,0 +1,461 @@
+"""Subscriptions and dated charges that paygate runs: every period once, whatever happens in between.
+
+The PG's own journal is the judge, and a calendar made beforehand says what had to happen.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
+
+from drawer import Drawer
+from shop import FACES, KEY, Shop, schedule, unschedule, won
+
+from paygate import (
+    BillingKey,
+    ChangeInterval,
+    ChangeMethod,
+    ChangeMoney,
+    Conflict,
+    DatedCharge,
+    Declined,
+    InProgress,
+    Interval,
+    MemoryLedger,
+    MoveNext,
+    NotFound,
+    PaygateError,
+    Retries,
+    Schedule,
+    ScheduleStatus,
+    Subscribe,
+    SubscribeKey,
+    SubscriptionStatus,
+    Terms,
+    Unsubscribe,
+    Unsupported,
+)
+from paygate.procedures import due
+from paygate.testing.emulator import FaultKind
+from paygate.testing.fakepg import FakePG
+
+DAY = 86_400.0
+MONTH = Interval("month")
+RETURN = "https://shop.example/back"
+
+
+def open_shop(face: str = "sync", **said: Any) -> Shop:
+    return Shop(face, vault=Drawer(), **said)
+
+
+def begin(shop: Shop, amount: int = 14_000, *, run_by: Any = "paygate", every: Interval = MONTH,
+          key: BillingKey = KEY, **terms: Any) -> Any:
+    return shop.subscribe_key(SubscribeKey(order_id="sub", billing_key=key, money=won(amount), every=every,
+                                           title="Tea", run_by=run_by, terms=Terms(**terms)))
+
+
+def live(shop: Shop, days: float, step: float = DAY / 2) -> None:
+    """Let time pass, with a worker that comes by now and then."""
+    for _ in range(round(days * DAY / step)):
+        shop.clock.advance(step)
+        shop.clock.run_due()
+        shop.run_due()
+
+
+def charged(shop: Shop) -> list[tuple[str, str, int]]:
+    return [(m.at.date().isoformat(), m.order_id, m.money.amount) for m in shop.pg.journal.entries]
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("run_by", ["paygate", None])
+def test_a_month_is_charged_on_its_day_once_whoever_holds_the_charge(face: str, run_by: Any) -> None:
+    with open_shop(face) as shop:
+        told = begin(shop, run_by=run_by)
+        live(shop, 91)
+        assert told.status is SubscriptionStatus.ACTIVE
+        assert charged(shop) == [("2026-01-05", "sub-1", 14_000), ("2026-02-05", "sub-2", 14_000),
+                                 ("2026-03-05", "sub-3", 14_000), ("2026-04-05", "sub-4", 14_000)]
+        assert shop.subscription("sub").next_due_at == datetime(2026, 5, 5, 3, tzinfo=UTC)
+
+
+def test_what_the_pg_holds_is_charged_though_no_worker_comes() -> None:
+    with open_shop() as shop:
+        begin(shop, run_by=None)
+        shop.run_due()
+        shop.clock.advance(40 * DAY)
+        assert [m.order_id for m in shop.pg.journal.entries] == ["sub-1", "sub-2"]
+
+
+def test_asking_twice_begins_once_and_other_terms_are_a_conflict() -> None:
+    with open_shop() as shop:
+        assert begin(shop) == begin(shop)
+        with pytest.raises(Conflict):
+            begin(shop, 15_000)
+        assert len(charged(shop)) == 1
+
+
+def test_a_declined_first_charge_begins_nothing() -> None:
+    with open_shop() as shop:
+        with pytest.raises(Declined):
+            begin(shop, 14_001)
+        live(shop, 40)
+        assert shop.subscription("sub").status is SubscriptionStatus.ENDED
+        assert charged(shop) == []
+
+
+def test_a_payers_window_begins_a_subscription_and_the_first_period_is_charged_on_confirming() -> None:
+    with open_shop() as shop:
+        asked = Subscribe(order_id="sub", money=won(14_000), every=MONTH, title="Tea", return_url=RETURN)
+        assert shop.subscribe(asked).takes_money is False
+        with pytest.raises(NotFound, match="not begun"):
+            shop.subscription("sub")
+        assert shop.confirm_subscription("sub", {}) is None
+        shop.pg.payer("sub", "approve")
+        told = shop.confirm_subscription("sub", {})
+        assert told == shop.confirm_subscription("sub", {})
+        assert told.last_paid_at is not None
+        assert charged(shop) == [("2026-01-05", "sub-1", 14_000)]
+
+
+def test_a_window_that_the_payer_finished_begins_though_nobody_came_back() -> None:
+    with open_shop() as shop:
+        shop.subscribe(Subscribe(order_id="sub", money=won(14_000), every=MONTH, title="Tea", return_url=RETURN))
+        shop.pg.payer("sub", "approve")
+        live(shop, 1)
+        assert shop.subscription("sub").status is SubscriptionStatus.ACTIVE
+        assert len(charged(shop)) == 1
+
+
+def test_a_window_that_nobody_finished_is_let_go() -> None:
+    with open_shop() as shop:
+        shop.subscribe(Subscribe(order_id="sub", money=won(14_000), every=MONTH, title="Tea", return_url=RETURN))
+        live(shop, 5)
+        assert shop.planned(shop.clock.now() + timedelta(days=400)) == []
+
+
+def test_a_trial_charges_nothing_before_its_end() -> None:
+    with open_shop() as shop:
+        first = shop.clock.now() + timedelta(days=14)
+        assert begin(shop, first=first).next_due_at == first
+        assert charged(shop) == []
+        live(shop, 46)
+        assert [day for day, _, _ in charged(shop)] == ["2026-01-19", "2026-02-19"]
+
+
+@pytest.mark.parametrize(("catch_up", "periods"), [("latest", ["sub-1", "sub-5"]), ("none", ["sub-1"]),
+                                                   ("all", ["sub-1", "sub-2", "sub-3", "sub-4", "sub-5"])])
+def test_after_downtime_the_terms_say_what_is_charged(catch_up: str, periods: list[str]) -> None:
+    with open_shop() as shop:
+        begin(shop, every=Interval("week"), catch_up=catch_up)
+        shop.clock.advance(30 * DAY)
+        shop.run_due()
+        assert [order_id for _, order_id, _ in charged(shop)] == periods
+        live(shop, 7)
+        assert charged(shop)[-1][:2] == ("2026-02-09", "sub-6")
+
+
+def test_times_and_until_end_a_subscription() -> None:
+    for terms in ({"times": 3}, {"until": datetime(2026, 3, 20, tzinfo=UTC)}):
+        with open_shop() as shop:
+            begin(shop, **terms)
+            live(shop, 150)
+            assert [order_id for _, order_id, _ in charged(shop)] == ["sub-1", "sub-2", "sub-3"]
+            assert shop.subscription("sub").status is SubscriptionStatus.ENDED
+
+
+@pytest.mark.parametrize("run_by", ["paygate", None])
+def test_a_pause_charges_nothing_and_the_old_dates_come_back(run_by: Any) -> None:
+    with open_shop() as shop:
+        begin(shop, run_by=run_by)
+        live(shop, 40)
+        shop.pause("sub")
+        live(shop, 60)
+        assert shop.resume("sub").next_due_at == datetime(2026, 5, 5, 3, tzinfo=UTC)
+        live(shop, 40)
+        assert [day for day, _, _ in charged(shop)] == ["2026-01-05", "2026-02-05", "2026-05-05"]
+
+
+@pytest.mark.parametrize("run_by", ["paygate", None])
+def test_another_amount_holds_from_the_next_period(run_by: Any) -> None:
+    with open_shop() as shop:
+        begin(shop, run_by=run_by)
+        live(shop, 5)
+        shop.change_money(ChangeMoney(order_id="sub", money=won(20_000)))
+        live(shop, 60)
+        assert [amount for _, _, amount in charged(shop)] == [14_000, 20_000, 20_000]
+
+
+@pytest.mark.parametrize("run_by", ["paygate", None])
+def test_a_moved_date_carries_the_later_ones_with_it(run_by: Any) -> None:
+    with open_shop() as shop:
+        begin(shop, run_by=run_by)
+        live(shop, 5)
+        shop.move_next(MoveNext(order_id="sub", due_at=datetime(2026, 2, 20, 3, tzinfo=UTC)))
+        live(shop, 80)
+        assert [day for day, _, _ in charged(shop)] == ["2026-01-05", "2026-02-20", "2026-03-20"]
+
+
+def test_another_interval_begins_with_the_next_period() -> None:
+    with open_shop() as shop:
+        begin(shop)
+        shop.change_interval(ChangeInterval(order_id="sub", every=Interval("week", 2)))
+        live(shop, 62)
+        assert [day for day, _, _ in charged(shop)] == ["2026-01-05", "2026-02-05", "2026-02-19", "2026-03-05"]
+
+
+@pytest.mark.parametrize("run_by", ["paygate", None])
+def test_stopping_at_the_periods_end_charges_nothing_more(run_by: Any) -> None:
+    with open_shop() as shop:
+        begin(shop, run_by=run_by)
+        live(shop, 5)
+        told = shop.unsubscribe(Unsubscribe(order_id="sub"))
+        assert (told.status, told.ends_at) == (SubscriptionStatus.ENDING, datetime(2026, 2, 5, 3, tzinfo=UTC))
+        live(shop, 60)
+        assert len(charged(shop)) == 1
+        assert shop.subscription("sub").status is SubscriptionStatus.ENDED
+
+
+@pytest.mark.parametrize("run_by", ["paygate", None])
+def test_a_declined_period_is_tried_again_on_its_days_and_given_up_in_the_end(run_by: Any) -> None:
+    with open_shop() as shop:
+        begin(shop, run_by=run_by, retries=Retries(after_days=(1, 3), end_after_days=7))
+        live(shop, 5)
+        shop.change_money(ChangeMoney(order_id="sub", money=won(14_001)))
+        live(shop, 28)
+        assert shop.subscription("sub").status is SubscriptionStatus.PAST_DUE
+        live(shop, 10)
+        assert shop.subscription("sub").status is SubscriptionStatus.ENDED
+        tried = [(p["order_id"].removeprefix("sub-2").removeprefix("c1"), p["status"])
+                 for p in shop.pg.payments.values() if p["order_id"].startswith("sub-2")]
+        assert tried == [("", "failed"), ("r1", "failed"), ("r2", "failed")]
+        live(shop, 60)
+        assert len(charged(shop)) == 1
+
+
+def test_other_means_of_payment_settle_what_was_declined_at_once() -> None:
+    with open_shop() as shop:
+        begin(shop, retries=Retries(after_days=()))
+        shop.change_money(ChangeMoney(order_id="sub", money=won(14_001)))
+        live(shop, 32)
+        assert shop.subscription("sub").status is SubscriptionStatus.PAST_DUE
+        shop.change_money(ChangeMoney(order_id="sub", money=won(14_000)))
+        shop.change_method(ChangeMethod(order_id="sub", return_url=RETURN))
+        assert shop.confirm_method("sub", {}) is None
+        shop.pg.payer("sub-m1", "approve")
+        assert shop.confirm_method("sub", {}).status is SubscriptionStatus.PAST_DUE
+        shop.run_due()
+        keys = {p["key"] for p in shop.pg.payments.values() if p["order_id"].startswith("sub-2r")}
+        assert keys == {"key-sub-m1"}
+
+
+def test_without_a_vault_nothing_is_kept_and_nothing_begins() -> None:
+    with Shop() as shop:
+        with pytest.raises(Unsupported, match="vault"):
+            begin(shop)
+        asked = schedule(shop, "s1")
+        with pytest.raises(Unsupported, match="vault"):
+            shop.schedule(Schedule(billing_key=KEY, charges=asked.charges, run_by="paygate"))
+        assert shop.pg.calls == []
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_dated_charge_of_ours_is_charged_when_it_is_due_and_not_before(face: str) -> None:
+    with open_shop(face) as shop:
+        asked = schedule(shop, "s1", "s2", in_s=3600)
+        asked = Schedule(billing_key=KEY, charges=asked.charges, run_by="paygate")
+        first = shop.schedule(asked)
+        assert [s.status for s in first] == [ScheduleStatus.SCHEDULED] * 2
+        assert shop.schedule(asked) == first
+        shop.clock.advance(3599)
+        assert shop.run_due().taken_up == 0
+        shop.clock.advance(1)
+        assert sorted(shop.run_due().paid) == ["s1", "s2"]
+        assert shop.run_due().taken_up == 0
+        assert [s.status for s in shop.schedule(asked)] == [ScheduleStatus.EXECUTED] * 2
+        assert len(charged(shop)) == 2
+
+
+def test_a_dated_charge_of_ours_that_is_stopped_is_not_charged() -> None:
+    with open_shop() as shop:
+        shop.schedule(Schedule(billing_key=KEY, charges=schedule(shop, "s1", "s2").charges, run_by="paygate"))
+        (told,) = shop.unschedule(unschedule("s1"))
+        assert told.status is ScheduleStatus.REVOKED
+        live(shop, 1)
+        assert [order_id for _, order_id, _ in charged(shop)] == ["s2"]
+        assert shop.find_schedule("s1").status is ScheduleStatus.REVOKED
+        assert shop.unschedule(unschedule("s2"))[0].status is ScheduleStatus.EXECUTED
+
+
+def test_the_same_dated_charge_at_another_date_is_a_conflict_and_nothing_is_scheduled() -> None:
+    with open_shop() as shop:
+        shop.schedule(Schedule(billing_key=KEY, charges=schedule(shop, "s1").charges, run_by="paygate"))
+        later = schedule(shop, "s0", "s1", in_s=7200)
+        with pytest.raises(Conflict):
+            shop.schedule(Schedule(billing_key=KEY, charges=later.charges, run_by="paygate"))
+        assert len(shop.planned(shop.clock.now() + timedelta(days=1))) == 1
+
+
+def test_a_pg_that_cannot_be_reached_is_asked_again_later_under_the_same_id() -> None:
+    with open_shop() as shop:
+        shop.schedule(Schedule(billing_key=KEY, charges=schedule(shop, "s1").charges, run_by="paygate"))
+        shop.clock.advance(3600)
+        shop.pg.fault("refuse", on="POST /charges", times=9)
+        assert shop.run_due().waiting == ["s1"]
+        assert shop.run_due().taken_up == 0
+        shop.pg.faults.clear()
+        shop.clock.advance(61)
+        assert shop.run_due().paid == ["s1"]
+
+
+def test_a_lost_answer_is_looked_up_and_never_charged_again() -> None:
+    with open_shop() as shop:
+        begin(shop)
+        shop.clock.advance(31 * DAY)
+        shop.pg.fault("drop_after", on="POST /charges")
+        shop.pg.fault("error_500_before", on="GET /payments", times=20)
+        assert shop.run_due().unknown == ["sub-2"]
+        shop.pg.faults.clear()
+        live(shop, 1, 600)
+        assert shop.pg.journal.charges("sub-2") == 1
+        assert shop.sent("POST /charges") == 2
+        assert shop.subscription("sub").next_due_at == datetime(2026, 3, 5, 3, tzinfo=UTC)
+
+
+def test_of_two_workers_with_one_claim_only_the_holder_charges() -> None:
+    ledger, pg = MemoryLedger(), FakePG()
+    with open_shop(ledger=ledger, pg=pg) as one, open_shop(ledger=ledger, pg=pg) as two:
+        begin(one)
+        one.clock.advance(31 * DAY)
+        (row,) = one.claim_due()
+        assert two.claim_due() == []
+        one.clock.advance(3600)  # The first worker is frozen past its lease.
+        (again,) = two.claim_due()
+        assert two.execute(again.id, again.fence).paid == ["sub-2"]
+        assert one.execute(row.id, row.fence).taken_up == 0
+        assert pg.journal.charges("sub-2") == 1
+
+
+ACTS = st.one_of(
+    st.tuples(st.just("advance"), st.floats(1.0, 40 * DAY)),
+    st.tuples(st.just("work"), st.integers(0, 1)),
+    st.tuples(st.just("crash"), st.integers(1, 25)),
+    st.tuples(st.just("fault"), st.sampled_from([k.value for k in FaultKind if "lie" not in k and "wrong" not in k])),
+    st.tuples(st.just("reconcile"), st.just(0)),
+    st.tuples(st.sampled_from(["pause", "resume", "money", "interval", "begin"]), st.just(0)),
+)
+
+
+@pytest.mark.parametrize("run_by", ["paygate", None])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(acts=st.lists(ACTS, max_size=25))
+def test_a_period_is_charged_at_most_once_whatever_happens_and_none_is_forgotten(run_by: Any, acts: list[Any]) -> None:
+    ledger, pg = MemoryLedger(), FakePG()
+    shops = [open_shop(ledger=ledger, pg=pg) for _ in range(2)]
+    for act, much in [("begin", 0), *acts]:
+        worker = shops[int(much) % 2] if act == "work" else shops[0]
+        try:
+            _act(shops, worker, act, much, run_by)
+        except PaygateError:
+            pass
+        _at_most_once(pg)
+    pg.faults.clear()
+    begun = shops[0].ledger.planned("fakepg/test", 1e12, 9)
+    for _ in range(60):
+        shops[0].clock.advance(DAY / 3)
+        shops[0].clock.run_due()
+        shops[0].run_due()
+        shops[0].reconcile()
+        _at_most_once(pg)
+    _none_forgotten(shops[0], pg, bool(begun))
+
+
+def _act(shops: list[Shop], shop: Shop, act: str, much: Any, run_by: Any) -> None:
+    match act:
+        case "advance":
+            shop.clock.advance(much)
+        case "work":
+            shop.run_due()
+        case "crash":
+            steps = due.run_due(shop.gate._account, 10)
+            _die_after(shop, steps, much)
+            shops[0] = open_shop(ledger=shop.ledger, pg=shop.pg)
+        case "fault":
+            shop.pg.fault(much, on="POST /(charges|schedules|unschedule)")
+        case "reconcile":
+            shop.reconcile()
+        case "pause" | "resume":
+            getattr(shop, act)("sub")
+        case "money":
+            shop.change_money(ChangeMoney(order_id="sub", money=won(20_000)))
+        case "interval":
+            shop.change_interval(ChangeInterval(order_id="sub", every=Interval("week", 3)))
+        case "begin":
+            begin(shop, run_by=run_by)
+
+
+def _die_after(shop: Shop, steps: Any, effects: int) -> None:
+    """Carry out some effects of a worker's run, and no more: the process is gone."""
+    value, error = None, None
+    for _ in range(effects):
+        try:
+            effect = steps.send(value) if error is None else steps.throw(error)
+        except (StopIteration, PaygateError):
+            return
+        value = error = None
+        try:
+            value = shop.gate._driver._do(effect, float("inf"))
+        except Exception as raised:
+            error = raised
+    steps.close()
+
+
+def _period(order_id: str) -> int:
+    return int(order_id.removeprefix("sub-").partition("c")[0].partition("r")[0])
+
+
+def _at_most_once(pg: FakePG) -> None:
+    taken = Counter(_period(m.order_id) for m in pg.journal.entries)
+    assert all(times == 1 for times in taken.values()), taken
+
+
+def _none_forgotten(shop: Shop, pg: FakePG, is_begun: bool) -> None:
+    """Every period before the coming one was charged, or is listed as missed."""
+    if not is_begun:
+        return
+    from paygate.procedures.roll import plan_of
+
+    row = shop.ledger.get("fakepg/test", "plan", "sub")
+    plan = plan_of(row)
+    taken = {_period(m.order_id) - 1 for m in pg.journal.entries}
+    assert taken | set(plan.missed) >= set(range(plan.period))
+    assert not taken & set(plan.missed)
+    assert plan.paid == len(taken - {plan.period})
+    if plan.status is SubscriptionStatus.ACTIVE:
+        assert plan.due_at > shop.clock.now() - timedelta(days=1) or row.attention is not None
+
+
+def test_a_subscription_in_the_hands_of_a_worker_is_not_changed_under_it() -> None:
+    with open_shop() as shop:
+        begin(shop)
+        shop.clock.advance(31 * DAY)
+        shop.claim_due()
+        with pytest.raises(InProgress):
+            shop.pause("sub")
+
+
+def test_several_dated_charges_are_listed_by_their_dates() -> None:
+    with open_shop() as shop:
+        now = shop.clock.now()
+        dates = [now + timedelta(days=d) for d in (3, 1, 2)]
+        shop.schedule(Schedule(billing_key=KEY, run_by="paygate", charges=[
+            DatedCharge(order_id=f"s{n}", due_at=at, money=won(1000), title="Tea") for n, at in enumerate(dates)]))
+        assert [row.id for row in shop.planned(now + timedelta(days=2, seconds=1))] == ["s1", "s2"]

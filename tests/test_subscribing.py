@@ -1,0 +1,116 @@
+"""Thirty-six months of one subscription on every provider: the PG's journal against a calendar made beforehand."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
+
+from drawer import Drawer
+
+from paygate import MemoryLedger, SubscriptionStatus, connect
+from paygate.plugins import load
+from paygate.testing.transport import EmulatorTransport
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+NAMES = sorted(file.stem for file in (EXAMPLES / "switching/settings").glob("*.json"))
+HOUR = 3600.0
+FIRST = datetime(2026, 1, 5, 3, tzinfo=UTC)
+
+pytestmark = [pytest.mark.checkout]
+
+
+def _script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("subscribing_script", EXAMPLES / "subscribing/script.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SCRIPT = _script()
+
+
+def month(n: int) -> str:
+    """The calendar: the n-th month after January 2026."""
+    return f"{2026 + n // 12}-{n % 12 + 1:02}"
+
+
+class Life:
+    """A merchant, a PG, and time that passes."""
+
+    def __init__(self, name: str) -> None:
+        self.pg: Any = load(name).load_emulator()()
+        settings = json.loads((EXAMPLES / f"switching/settings/{name}.json").read_text(encoding="utf-8"))
+        self.gate = connect(name, settings, ledger=MemoryLedger(), clock=self.pg.clock, vault=Drawer(),
+                            http=EmulatorTransport(self.pg))
+
+    def page(self, action: Mapping[str, Any]) -> Mapping[str, str]:
+        brought: Mapping[str, str] = self.pg.browse(action)
+        return brought
+
+    def until(self, when: datetime, *, worker: bool = True) -> None:
+        while self.pg.clock.now() < when:
+            self.pg.clock.advance(min(6 * HOUR, (when - self.pg.clock.now()).total_seconds()))
+            self.pg.clock.run_due()
+            if worker:
+                SCRIPT.work(self.gate)
+
+    def decline_the_next(self) -> None:
+        """The payer's card has no funds on the next date, whoever charges it."""
+        controls = self.pg.controls()
+        for charges_by in {"renewals", "next_charge"} & set(controls):
+            controls[charges_by]("failed")
+
+    def charged(self) -> list[tuple[str, int]]:
+        return [(m.at.strftime("%Y-%m-%d"), m.money.amount) for m in self.pg.journal.entries if m.kind == "charge"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_three_years_of_a_subscription_charge_each_month_once(name: str) -> None:
+    life = Life(name)
+    SCRIPT.begin(life.gate, life.page, "tea-1")
+    life.until(datetime(2026, 5, 20, tzinfo=UTC))
+    assert life.charged() == [(f"{month(n)}-05", 14_000) for n in range(5)]
+
+    # June's charge is declined once, and made good by a retry.
+    life.decline_the_next()
+    life.until(datetime(2026, 6, 5, 12, tzinfo=UTC))
+    assert life.gate.subscription("tea-1").status is SubscriptionStatus.PAST_DUE
+    life.until(datetime(2026, 6, 20, tzinfo=UTC))
+    assert life.gate.subscription("tea-1").status is SubscriptionStatus.ACTIVE
+    assert [day[:7] for day, _ in life.charged()] == [month(n) for n in range(6)]
+
+    # In December no worker runs for three days around the due date.
+    life.until(datetime(2026, 12, 4, tzinfo=UTC))
+    life.until(datetime(2026, 12, 7, tzinfo=UTC), worker=False)
+    life.until(datetime(2027, 6, 20, tzinfo=UTC))
+    assert [day[:7] for day, _ in life.charged()] == [month(n) for n in range(18)]
+
+    # A new card in June 2027; where choosing one takes money, that is July's.
+    SCRIPT.another_card(life.gate, life.page, "tea-1")
+    life.until(datetime(2027, 12, 20, tzinfo=UTC))
+    assert len(life.charged()) == 24
+
+    # A pause over January and February 2028.
+    life.gate.pause("tea-1")
+    life.until(datetime(2028, 2, 20, tzinfo=UTC))
+    assert len(life.charged()) == 24
+    life.gate.resume("tea-1")
+    life.until(FIRST + timedelta(days=1095))
+
+    months = [day[:7] for day, _ in life.charged()]
+    assert {amount for _, amount in life.charged()} == {14_000}
+    assert months[24:] == [month(n) for n in range(26, 36)]
+    assert life.gate.attention() == []
+    assert life.gate.pending() == []
