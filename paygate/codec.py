@@ -204,8 +204,8 @@ def settings_from(kind: type[T], values: Mapping[str, Any], provider: str) -> T:
         raise BadSettings(f"settings of {provider}: {faults}; nothing was sent") from None
     for field in attrs.fields(kind):  # type: ignore[arg-type]
         if not _can_travel(getattr(made, field.name)):
-            raise BadSettings(f"settings of {provider}: {field.name} is empty, or was copied with a space or line break "
-                              "around it; nothing was sent")
+            raise BadSettings(f"settings of {provider}: {field.name} is empty, or was copied with a space or line "
+                              "break around it; nothing was sent")
     return made
 
 

@@ -52,8 +52,8 @@ class Shop:
         make: Any = connect if face == "sync" else connect_async
         if not options.pop("own_connections", False):
             options["http"] = http or EmulatorTransport(self.pg)
-        self.gate = make(options.pop("spec", FAKEPG), options.pop("settings", self.pg.settings()), ledger=self.ledger, clock=self.clock,
-                         **options)
+        spec, said = options.pop("spec", FAKEPG), options.pop("settings", self.pg.settings())
+        self.gate = make(spec, said, ledger=self.ledger, clock=self.clock, **options)
         self._runner = None if face == "sync" else asyncio.Runner()
 
     def __getattr__(self, verb: str) -> Any:
