@@ -33,6 +33,7 @@ from .procedures.due import DueReport
 from .procedures.reconcile import Report
 from .procedures.steps import Steps, listed
 from .procedures.trace import Trace
+from .procedures.unheard import heard
 from .subscriptions import (
     ChangeInterval,
     ChangeMethod,
@@ -61,7 +62,7 @@ class Base:
         if self._closed:
             steps.close()
             raise SetupError("this gateway is closed; nothing was sent; connect again")
-        return _inbox.noting(self._account, steps) if self._account.listens else steps
+        return heard(_inbox.noting(self._account, steps) if self._account.listens else steps)
 
     @staticmethod
     def _fields(what: str, value: Mapping[str, str]) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ import click
 
 from ..assemble import connect
 from ..config import from_environment
-from ..errors import BadSettings
+from ..errors import BadSettings, OutcomeUnknown
 from ..gateway import Gateway
 from ..ledger.row import LedgerError, Row
 from ..ledger.rules import UNRESOLVED
@@ -64,8 +64,10 @@ def opened(ledger: str | None, name: str | None) -> Iterator[Gateway]:
         with connect(**gateway_arguments(ledger, name)) as gate:
             gate._run(inbox.adopt(gate._account))
             yield gate
-    except LedgerError as error:
-        raise BadSettings(f"the ledger cannot be used: {error}") from None
+    except OutcomeUnknown as error:
+        if isinstance(error.__cause__, LedgerError):  # Not a doubt about money: the command could not run.
+            raise BadSettings(f"the ledger cannot be used: {error.__cause__}") from None
+        raise
 
 
 def code(rows: Iterable[Row]) -> int:

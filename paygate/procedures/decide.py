@@ -45,10 +45,10 @@ def resolve(account: Account, id: str, as_: Resolution, *, by: str, why: str) ->
     result = (yield from _decided(row)) if as_ == "paid" else row.result
     note = f"resolved as {as_} by {by}: {why}"
     done = _done(id, (yield from change(
-        row, note, state=_STATES[as_], lease_until=None, check_at=None, attention=None, result=result,
+        row, note, by=by, state=_STATES[as_], lease_until=None, check_at=None, attention=None, result=result,
         refusal=refusal_text(Refused(note)) if as_ == "failed" else None)))
     if as_ != "paid" and beyond is not None:
-        yield from open_rows([_elsewhere(account, row, beyond)], f"given back elsewhere, says {by}: {why}")
+        yield from open_rows([_elsewhere(account, row, beyond)], f"given back elsewhere, says {by}: {why}", by=by)
     return done
 
 
@@ -74,7 +74,8 @@ def acknowledge(account: Account, id: str, *, by: str, why: str) -> Steps[Row]:
     row = yield from _row(account, id, lambda row: row.attention is not None, by=by, why=why)
     if row.attention is None or (row.state in UNRESOLVED and not _is_open_window(row)):
         raise BadCommand(f"{id} is {row.state.value} and has nothing to acknowledge; resolve() ends a doubt")
-    return _done(id, (yield from change(row, f"acknowledged by {by}: {why}"[:500], state=row.state, attention=None)))
+    note = f"acknowledged by {by}: {why}"[:500]
+    return _done(id, (yield from change(row, note, by=by, state=row.state, attention=None)))
 
 
 def _row(account: Account, id: str, fits: Callable[[Row], bool], *, by: str, why: str) -> Steps[Row]:

@@ -35,6 +35,7 @@ from .roll import Kept, forward, keep, plan_of
 from .schedule import unschedule
 from .sealed import unseal
 from .steps import Steps, get_row
+from .unheard import unsent
 
 
 def _changed(account: Account, row: Row, note: str, change: Callable[[Plan, datetime], Plan], *,
@@ -78,7 +79,7 @@ def _taken_back(account: Account, row: Row, plan: Plan) -> Steps[tuple[Row, Plan
 
 def unsubscribe(account: Account, command: Unsubscribe) -> Steps[Subscription]:
     """Stop a subscription now, at the end of the paid period, or at an instant. No money is given back."""
-    row = yield from own(account, command.order_id)
+    row = yield from unsent(own(account, command.order_id), command.order_id)
     if row is None:
         return (yield from native.unsubscribe(account, command))
     return (yield from _changed(account, row, f"stopped: {command.reason}",
@@ -87,7 +88,7 @@ def unsubscribe(account: Account, command: Unsubscribe) -> Steps[Subscription]:
 
 def pause(account: Account, order_id: str) -> Steps[Subscription]:
     """Charge nothing until `resume`."""
-    row = yield from own(account, order_id)
+    row = yield from unsent(own(account, order_id), order_id)
     if row is None:
         return (yield from native.pause(account, order_id))
     return (yield from _changed(account, row, "paused", lambda plan, _: rules.paused(plan)))
@@ -95,7 +96,7 @@ def pause(account: Account, order_id: str) -> Steps[Subscription]:
 
 def resume(account: Account, order_id: str) -> Steps[Subscription]:
     """Charge again, from the next date on."""
-    row = yield from own(account, order_id)
+    row = yield from unsent(own(account, order_id), order_id)
     if row is None:
         return (yield from native.resume(account, order_id))
     if running(row).status is not SubscriptionStatus.PAUSED:
@@ -105,7 +106,7 @@ def resume(account: Account, order_id: str) -> Steps[Subscription]:
 
 def move_next(account: Account, command: MoveNext) -> Steps[Subscription]:
     """Move the next charge to an instant in the future; the later ones are counted from there."""
-    row = yield from own(account, command.order_id)
+    row = yield from unsent(own(account, command.order_id), command.order_id)
     if row is None:
         return (yield from native.move_next(account, command))
     if command.due_at <= account.clock.now():
@@ -115,7 +116,7 @@ def move_next(account: Account, command: MoveNext) -> Steps[Subscription]:
 
 def change_interval(account: Account, command: ChangeInterval) -> Steps[Subscription]:
     """Charge at another interval from the next period on."""
-    row = yield from own(account, command.order_id)
+    row = yield from unsent(own(account, command.order_id), command.order_id)
     if row is None:
         return (yield from native.change_interval(account, command))
     return (yield from _changed(account, row, "another interval",
@@ -127,7 +128,7 @@ def change_money(account: Account, command: ChangeMoney) -> Steps[Subscription]:
 
     Raises: Unsupported where the PG runs the subscription.
     """
-    row = yield from own(account, command.order_id)
+    row = yield from unsent(own(account, command.order_id), command.order_id)
     if row is None:
         raise Unsupported(f"{account.spec.name} runs this subscription at the amount it began with; nothing was sent",
                           order_id=command.order_id)
@@ -141,7 +142,7 @@ def change_method(account: Account, command: ChangeMethod) -> Steps[Checkout]:
 
     Where registering takes money, what it takes is the coming period's payment.
     """
-    row = yield from own(account, command.order_id)
+    row = yield from unsent(own(account, command.order_id), command.order_id)
     if row is None:
         return (yield from native.change_method(account, command))
     plan, kept = running(row), unseal(account, row, Kept)

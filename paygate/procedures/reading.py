@@ -16,6 +16,7 @@ from .schedule import told as told_schedule
 from .settle import AWAITS_PAYER, ask, settle, whole_story
 from .steps import Entry, Steps, get_row, via
 from .talk import Talk
+from .unheard import unsent
 
 
 def find(account: Account, order_id: str) -> Steps[Payment]:
@@ -123,7 +124,7 @@ def delete_key(account: Account, command: DeleteKey) -> Steps[None]:
     account.check(command)
     talk = Talk(account)
     if not command.force:
-        yield from _nothing_hangs_on(account, command, talk)
+        yield from unsent(_nothing_hangs_on(account, command, talk))
     yield from talk.say(account.provider.delete_key(command))
 
 

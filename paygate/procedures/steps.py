@@ -77,9 +77,9 @@ def via(source: str, steps: Steps[T]) -> Steps[T]:
             fault = raised
 
 
-def open_rows(rows: Sequence[Row], note: str) -> Steps[list[tuple[Row, bool]]]:
+def open_rows(rows: Sequence[Row], note: str, *, by: str | None = None) -> Steps[list[tuple[Row, bool]]]:
     """Write new rows down, durably."""
-    signed: Note = yield Sign(note)
+    signed: Note = yield Sign(note, by)
     opened: list[tuple[Row, bool]] = yield Entry("open", (rows, signed))
     return opened
 

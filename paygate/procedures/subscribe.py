@@ -21,6 +21,7 @@ from .renewals import alone, none_in_doubt
 from .settle import payment_of
 from .steps import Steps
 from .talk import Talk
+from .unheard import unsent
 
 Change = Callable[[Subscription], Flow[None]]
 
@@ -85,7 +86,7 @@ def _changed(account: Account, order_id: str, needs: Capability, change: Change)
     Raises: OutcomeUnknown (no answer: read it, then ask again if it did not happen), Refused, NotSent, NotFound.
     """
     account.require(needs)
-    before = yield from subscription(account, order_id)
+    before = yield from unsent(subscription(account, order_id), order_id)
     yield from Talk(account).say(change(before))
     try:
         return (yield from subscription(account, order_id))
@@ -134,7 +135,7 @@ def renew(account: Account, command: Renew) -> Steps[Payment]:
     """
     account.require(Capability.RENEW)
     account.check(command)
-    began = yield from ours(account, command.subscription, Kind.SUBSCRIBE)
+    began = yield from unsent(ours(account, command.subscription, Kind.SUBSCRIBE), command.order_id)
     if began.provider_id is None:
         raise NotFound(f"the subscription of order {began.order_id} has not begun", order_id=command.order_id)
     row = new_row(account, Kind.RENEW, command.order_id, command, money=command.money,
@@ -164,5 +165,5 @@ def change_method(account: Account, command: ChangeMethod) -> Steps[Checkout]:
     """
     account.require(Capability.CHANGE_METHOD)
     account.check(command)
-    before = yield from subscription(account, command.order_id)
+    before = yield from unsent(subscription(account, command.order_id), command.order_id)
     return (yield from Talk(account).say(account.provider.change_method(command, before)))
