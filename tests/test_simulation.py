@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
+
+from pg_server import database
+
 from paygate.ledger.memory import MemoryLedger
 from paygate.ledger.row import Row
+from paygate.testing.emulator import FaultKind
 from paygate.testing.simulation.__main__ import main
 from paygate.testing.simulation.faults import Odd, Weather
-from paygate.testing.simulation.run import ORDERS, Plan, play, providers, replay, simulate
+from paygate.testing.simulation.run import LEDGERS, ORDERS, Plan, play, providers, replay, simulate
 from paygate.testing.simulation.tally import Tally, table
 from paygate.testing.simulation.world import World
 
@@ -26,26 +33,33 @@ def test_fakepg_and_the_shipped_providers_are_simulated() -> None:
     assert {"fakepg", "portone-naverpay", "steppay-managed", "steppay-unmanaged"} <= set(PROVIDERS)
 
 
-@pytest.mark.parametrize("ledger", ["memory", "sqlite"])
+@pytest.mark.parametrize("ledger", LEDGERS)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_nothing_is_violated(provider: str, ledger: str) -> None:
-    plan = Plan(provider=provider, ledger=ledger, seed="tests")
-    tally = simulate(plan, 500, processes=1)
+    with plan_of(provider, ledger, "tests") as plan:
+        tally = simulate(plan, {"memory": 300, "sqlite": 300, "postgres": 100}[ledger], processes=1)
     assert [(plan.command(f.world), f.violations) for f in tally.failures] == []
-    assert tally.orders >= 500
-    assert tally.said["paid"] > 50
-    assert tally.taken > 100
-    assert tally.deaths > 5
-    assert tally.faults("look") > 50
+    assert tally.orders >= 100
+    assert tally.said["paid"] > 20
+    assert tally.taken > 20
+    assert tally.deaths > 1
+    assert tally.faults("look") > 10
 
 
+@contextmanager
+def plan_of(provider: str, ledger: str, seed: str) -> Iterator[Plan]:
+    with database() if ledger == "postgres" else nullcontext() as dsn:
+        yield Plan(provider=provider, ledger=ledger, seed=seed, dsn=dsn)
+
+
+@pytest.mark.parametrize("ledger", LEDGERS)
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_one_seed_is_one_history_whatever_the_store(provider: str) -> None:
-    for number in range(3):
-        told = [_history(Plan(provider=provider, ledger=ledger, seed="same"), number)
-                for ledger in ("memory", "memory", "sqlite")]
-        assert len(told[0]) > 100
-        assert told[0] == told[1] == told[2]
+def test_one_seed_is_one_history_whatever_the_store(provider: str, ledger: str) -> None:
+    with plan_of(provider, ledger, "same") as plan:
+        for number in range(2):
+            told = _history(plan, number)
+            assert len(told) > 100
+            assert told == _history(Plan(provider=provider, ledger="memory", seed="same"), number)
 
 
 def _history(plan: Plan, number: int) -> list[Any]:
@@ -59,12 +73,9 @@ def test_another_seed_is_another_history() -> None:
 
 
 def test_every_kind_of_trouble_is_met() -> None:
-    met: set[str] = set()
-    tally = simulate(Plan(provider="fakepg", ledger="memory", seed="all"), 1_500, processes=1)
-    met |= {name for _, name in tally.met}
-    never = {"html_after"} - met
-    assert never == set()
-    assert {odd.value for odd in Odd} <= met
+    tally = simulate(Plan(provider="fakepg", ledger="memory", seed="all"), 1_000, processes=1)
+    rare = {FaultKind.HUGE_AFTER, FaultKind.DEEP_JSON_AFTER}
+    assert {k.value for k in (*Odd, *FaultKind) if k not in rare} <= {name for _, name in tally.met}
     assert tally.faults("charge") / max(1, tally.met.total()) > 0.2
 
 
@@ -104,7 +115,7 @@ def test_a_failure_names_the_command_that_shows_it_again(capsys: pytest.CaptureF
 
     def converge(world: World) -> None:
         honest(world)
-        if world.name == "world-1":
+        if world.name.startswith("world-1-"):
             world.judge.found("double", "o1", "charged 2 times")
 
     monkeypatch.setattr(World, "converge", converge)

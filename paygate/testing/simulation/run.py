@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from ...ledger.memory import MemoryLedger
 from ...ledger.row import Ledger
@@ -32,12 +34,14 @@ LEDGERS = ("memory", "sqlite", "postgres")
 
 @frozen(kw_only=True)
 class Plan:
-    """What is simulated. `dsn` names the server of a "postgres" ledger."""
+    """What is simulated. `dsn` is the address of a "postgres" ledger, which may hold other worlds already."""
 
     provider: str
     ledger: str = "sqlite"
     seed: str = "1"
-    dsn: str | None = None
+    dsn: str | None = field(default=None, repr=False)
+    salt: str = field(factory=lambda: secrets.token_hex(4))
+    """Keeps this run's rows apart from those of other runs; decides nothing."""
 
     def command(self, world: int) -> str:
         """How to see that very world again."""
@@ -62,8 +66,9 @@ def spec_of(name: str) -> ProviderSpec:
 def play(plan: Plan, number: int, open_ledger: Callable[[int], Ledger], *, keep: bool = False) -> World:
     """World `number` of a plan, from its beginning to its judgement."""
     # One in eight lives in an event loop; with a store that blocks it would be served by threads, in any order.
-    world = World(spec_of(plan.provider), f"world-{number}", Random(f"{plan.seed}/{plan.provider}/{number}"),
-                  open_ledger, keep=keep, is_async=plan.ledger == "memory" and number % 8 == 7)
+    is_async = plan.ledger == "memory" and number % 8 == 7
+    world = World(spec_of(plan.provider), f"world-{number}-{plan.salt}",
+                  Random(f"{plan.seed}/{plan.provider}/{number}"), open_ledger, keep=keep, is_async=is_async)
     try:
         Plot(world, ORDERS).play()
         world.converge()
@@ -78,23 +83,42 @@ def ledgers(plan: Plan) -> Iterator[Callable[[], Callable[[int], Ledger]]]:
     if plan.ledger == "memory":
         yield _in_memory
         return
-    if plan.ledger == "postgres":
-        yield from _postgres(plan)
-        return
     folder = Path(tempfile.mkdtemp(prefix="paygate-simulation-", dir=_fast_folder()))
-    opened: list[Ledger] = []
-    try:
+    make: Callable[[], Ledger]
+    if plan.ledger == "postgres":
+        if plan.dsn is None:
+            raise ValueError("a postgres ledger needs --dsn")
+        from ...ledger.postgres import PostgresLedger
+
+        make = partial(PostgresLedger, plan.dsn)
+    else:
         from ...ledger.sqlite import SqliteLedger
 
-        def open_ledger(_: int) -> Ledger:
-            opened.append(SqliteLedger(folder / "ledger.db"))
-            return opened[-1]
-
-        yield lambda: open_ledger
+        make = partial(SqliteLedger, folder / "ledger.db")
+    opened: dict[int, Ledger] = {}
+    try:
+        yield lambda: _Opener(make, opened)
     finally:
-        for ledger in opened:
+        for ledger in opened.values():
             ledger.close()
         shutil.rmtree(folder)
+
+
+@define(eq=False)
+class _Opener:
+    """Opens a process's ledger: a new world goes on with the connection of the last, one that begins anew does not."""
+
+    make: Callable[[], Ledger]
+    opened: dict[int, Ledger]
+    seen: set[int] = field(factory=set)
+
+    def __call__(self, process: int) -> Ledger:
+        if process in self.seen:
+            self.opened.pop(process).close()
+        self.seen.add(process)
+        if process not in self.opened:
+            self.opened[process] = self.make()
+        return self.opened[process]
 
 
 def _in_memory() -> Callable[[int], Ledger]:
@@ -105,10 +129,6 @@ def _in_memory() -> Callable[[int], Ledger]:
 def _fast_folder() -> str | None:
     """Memory that looks like a disk: what is simulated is the order of writes, not how long they take."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (mkdtemp makes a name of its own)
-
-
-def _postgres(plan: Plan) -> Iterator[Callable[[], Callable[[int], Ledger]]]:
-    raise NotImplementedError("TODO")
 
 
 def _some(plan: Plan, numbers: range) -> Tally:
