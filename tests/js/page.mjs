@@ -87,7 +87,12 @@ class Element extends Target {
   }
 }
 
-class HTMLFormElement extends Element {}
+class HTMLFormElement extends Element {
+  append(...children) {
+    super.append(...children);
+    for (const { name } of children) if (name) Object.assign(this, { [name]: null });  // as a browser does
+  }
+}
 
 /** Another window: a pop-up, or what is inside an iframe. */
 export class OtherWindow {
@@ -206,7 +211,10 @@ export class Page extends Target {
 
   run() {
     vm.runInContext(SOURCE, vm.createContext(this.window), { filename: SCRIPT });
-    this.document.dispatchEvent({ type: "DOMContentLoaded" });
+    if (this.document.readyState === "loading") {
+      this.document.readyState = "interactive";
+      this.document.dispatchEvent({ type: "DOMContentLoaded" });
+    }
     return this;
   }
 

@@ -82,6 +82,7 @@ test("a double click starts one checkout", async () => {
 for (const [what, reply] of [
   ["cannot be reached", () => { throw new TypeError(); }],
   ["answers 503", () => ({ status: 503, json: { error: "later" } })],
+  ["answers 500 whatever stands in it", () => ({ status: 500, json: REDIRECT })],
   ["answers something else than JSON", () => ({})],
   ["names an address that is no web address", () => ({ json: { ...REDIRECT, action: { type: "redirect", url: "javascript:alert(1)" } } })],
   ["names another page that is no web address", () => ({ json: { go: "javascript:alert(1)" } })],
@@ -424,9 +425,13 @@ test("a page that forbids the script policy still runs redirects", async () => {
   assert.deepEqual(page.went, ["https://pg.example/pay/1"]);
 });
 
-test("the file in the page twice still posts once", async () => {
+test("the file in the page twice acts once", async () => {
   const { page, form } = shop(REDIRECT);
   page.run();
   await page.submit(form);
   assert.equal(page.asked.length, 1);
+  const other = made(CHAIN, {}, { "data-paygate-auto": "" });
+  other.page.run();
+  await other.page.settled();
+  assert.equal(other.page.scripts.length, 1);
 });
