@@ -173,6 +173,8 @@ class Emulator:
     """Settings that say where the payer's browser finds this PG's pages and script, and their path on its host."""
     endpoints: Sequence[str] = ()
     """The API's "METHOD /path", each parameter written `{}`, for a person who chooses where a fault is dialled."""
+    tells_mode: bool = False
+    """Whether this PG's records of payments say if they are of test or live mode."""
     decline_reasons: Sequence[str] = ("declined",)
     """Texts of a decline for a person who plays the payer to choose from."""
 

@@ -32,12 +32,15 @@ class ProviderContract:
     `provider` is the name of an installed provider, or a ProviderSpec. `settings` stand in for the emulator's own;
     `emulator` (called with a VirtualClock) for the one that the spec names. `reasons` says of each test that cannot
     hold why not: {"test_…": "why"}; such a test is expected to fail, and one that holds after all fails the suite.
+    Nothing else of the contract can be replaced; tests of your own may stand beside it.
     """
 
     provider: ClassVar[str | ProviderSpec]
     settings: ClassVar[Mapping[str, Any] | None] = None
     emulator: ClassVar[EmulatorMaker | None] = None
     reasons: ClassVar[Mapping[str, str]] = {}
+    paygate_is_contract: ClassVar[bool] = True
+    """How the pytest plugin knows such a class."""
     __test__ = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -67,31 +70,38 @@ class ProviderContract:
         runs = [pytest.param(face, case, id=face if case is None else f"{face}-{case}")
                 for face, case in check.runs(cls.subject())]
         if (reason := check.why_not(cls.subject())) is not None:
-            runs = [pytest.param(None, None, id="not-here", marks=pytest.mark.skip(reason=reason))]
+            marks = pytest.mark.skip(reason=f"{SKIPPED}{reason}")
+            runs = [pytest.param(None, None, id="not-here", marks=marks)]
         elif (why := cls.reasons.get(check.test_name)) is not None:
             # All cases in one, so that a reason which nothing needs any more fails.
             runs = [pytest.param(None, None, id="every-case", marks=pytest.mark.xfail(reason=why, strict=True))]
         metafunc.parametrize(("face", "case"), runs)
 
     def test_nothing_of_the_contract_is_switched_off_without_a_reason(self, request: pytest.FixtureRequest) -> None:
-        faults = switched_off(type(self), {item.name.partition("[")[0] for item in request.session.items
-                                           if getattr(item, "cls", None) is type(self)})
+        """Overridden, skipped or deselected: only where `reasons` says why."""
+        named = any("::" in str(argument) for argument in request.config.args)
+        selected = {item.name.partition("[")[0] for item in request.session.items
+                    if getattr(item, "cls", None) is type(self)}
+        faults = switched_off(type(self), None if named else selected)
         assert not faults, "\n".join(faults)
 
 
-def switched_off(cls: type[ProviderContract], selected: set[str]) -> list[str]:
-    """What a class changes of the contract without saying why; `selected` are the tests of it that are to be run."""
+def switched_off(cls: type[ProviderContract], selected: set[str] | None) -> list[str]:
+    """What a class changes of the contract without saying why; `selected` are the tests of it that are to be run, or
+    None where a person named one.
+    """
     known = {name for name in vars(ProviderContract) if not name.startswith("__")}
     changed = {name for c in cls.__mro__ if c not in ProviderContract.__mro__ for name in vars(c)} & known
     ours = {name for name in known if name.startswith("test_")}
     faults = [f"{cls.__name__} replaces {name}, which a contract class does not" for name in sorted(
-        changed - _STATED - set(cls.reasons))]
+        changed - _STATED)]
     faults += [f"{cls.__name__} gives a reason for {name}, which is no test of the contract" for name in sorted(
         set(cls.reasons) - ours)]
     faults += [f"{cls.__name__} gives no reason for {name}" for name, why in sorted(cls.reasons.items())
                if not isinstance(why, str) or not why.strip()]
     faults += [f"{GUARD} cannot be switched off"] if GUARD in cls.reasons else []
-    faults += [f"{name} was deselected without a reason" for name in sorted(ours - selected - set(cls.reasons))]
+    gone = set() if selected is None else ours - selected - set(cls.reasons)
+    faults += [f"{name} was deselected without a reason" for name in sorted(gone)]
     marks = getattr(cls, "pytestmark", [])
     faults += [f"{cls.__name__} is marked {mark.name}: say in `reasons` which test, and why" for mark in marks
                if mark.name in ("skip", "skipif", "xfail")]

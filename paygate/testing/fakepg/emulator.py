@@ -37,6 +37,7 @@ class FakePG(Emulator):
     """The PG behind `FAKEPG`. How a payment ends is chosen by the end of its order id or amount: see `outcomes.py`."""
 
     name = "fakepg"
+    tells_mode = True
     page_settings = (("pages", "/__page__"),)
     decline_reasons = ("no funds", "over the limit", "card expired", "card reported lost")
     endpoints = ("POST /token", "POST /windows", "POST /charges", "GET /payments", "GET /payments/{}",

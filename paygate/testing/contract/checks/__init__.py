@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-ORDER = ("declared", "claimed", "flows", "windows", "refunds", "lookups", "declines", "dated", "keys", "subscriptions",
-         "tokens", "text", "hooks", "signatures", "secrecy", "truth", "answers",
-         "echoes", "books")
+ORDER = ("declared", "claimed", "flows", "answers", "echoes", "windows", "refunds", "lookups", "declines", "dated",
+         "keys", "subscriptions", "tokens", "text", "hooks", "signatures", "truth", "secrecy", "books")
 """The rooms, in the order in which they are run and told."""
 
 

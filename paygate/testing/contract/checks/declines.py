@@ -11,6 +11,7 @@ from ..bench import Bench
 from ..registry import SYNC, check
 from ..tape import parsed, places, recorded
 from ..told import NotHere, expect
+from .claimed import looks
 
 C = Capability
 WORDS = {"korean": "잔액이 부족합니다.", "with a code": "결제수단 한도 초과 (E-1042)", "english": "Do not honour",
@@ -146,3 +147,5 @@ def a_payment_that_is_pending_is_not_paid_and_not_failed(bench: Bench) -> None:
     told = bench.ask("charge", command)
     expect(told.is_yes and told.value.status is PaymentStatus.PENDING and bench.charges(since) == 0,
            f"the PG has not finished, and the charge {told}")
+    for seen in looks(bench, told.value):
+        expect(seen.status is PaymentStatus.PENDING, f"the PG has not finished, and looked at, it is {seen}")

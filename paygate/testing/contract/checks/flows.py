@@ -13,6 +13,7 @@ from ....codec import settings_from
 from ....errors import PaygateError
 from ....flow import Flow
 from ....model import Payment
+from ....provider import Provider
 from ....wire import Request, Response
 from ..acts import ACTS, Act
 from ..bench import Bench
@@ -161,13 +162,14 @@ def a_flow_reaches_for_nothing_but_its_requests(bench: Bench, case: str) -> None
     """No clock, no dice, no sleep, no file, no socket, no output: it is driven, it does not drive."""
     act = _act(bench, case)
     tape = recorded(bench, act.flow)
-    package = type(bench.provider).__module__.rpartition(".")[0] or type(bench.provider).__module__
+    modules = {kind.__module__ for kind in type(bench.provider).__mro__} - {Provider.__module__, object.__module__}
+    packages = {m.rpartition(".")[0] or m for m in modules}
     reached: set[str] = set()
 
     def watch(frame: Any, event: str, arg: Any) -> None:
         where = str(frame.f_globals.get("__name__", ""))
         name = getattr(arg, "__name__", "")
-        if event == "c_call" and name in _WORLD and (where == package or where.startswith(f"{package}.")):
+        if event == "c_call" and name in _WORLD and any(where == p or where.startswith(f"{p}.") for p in packages):
             reached.add(name)
 
     before = sys.getprofile()

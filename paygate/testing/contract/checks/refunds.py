@@ -39,6 +39,19 @@ def a_partial_refund_gives_exactly_its_amount_back_once(bench: Bench) -> None:
         expect((seen.status, seen.cancelled.amount) == (PaymentStatus.PARTLY_CANCELLED, amount), f"looked at: {seen}")
 
 
+@check(C.CANCEL, C.CANCEL_PARTLY, faces=SYNC)
+def the_flow_of_a_refund_tells_the_payment_after_it(bench: Bench) -> None:
+    """By itself, without a core that looks again where something does not fit."""
+    payment = bench.paid()
+    since, amount = len(bench.journal), payment.money.amount // 4
+    stated = Cancel(cancel_id="kit-f", order_id=payment.order_id, money=bench.won(amount), reason=REASON)
+    after = bench.say(bench.provider.cancel(stated, payment)).expected("the flow of a refund")
+    _back(bench, since, amount, 1, "the flow of a refund")
+    expect((after.order_id, after.provider_id, after.money) == (payment.order_id, payment.provider_id, payment.money),
+           f"{payment} was given back from, and the flow tells {after}")
+    expect((after.cancelled.amount, after.status) == (amount, PaymentStatus.PARTLY_CANCELLED), f"told: {after}")
+
+
 @check(C.CANCEL)
 def a_whole_refund_gives_all_of_it_back_once(bench: Bench) -> None:
     """To the last unit."""

@@ -49,6 +49,7 @@ class PortOneEmulator(Emulator):
     """
 
     name = "portone-naverpay"
+    tells_mode = True
     page_settings = (("script_url", pages.STANDIN),)
     endpoints = tuple(f"{route.method} {route.template}" for route in ROUTES)
     decline_reasons = DECLINE_TEXTS
