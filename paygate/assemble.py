@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from .async_gateway import AsyncGateway
 from .clock import Clock, SystemClock
@@ -121,21 +121,28 @@ def _store(ledger: str | os.PathLike[str] | Ledger) -> Ledger:
     raise BadSettings(said if said == wanted else f"the ledger cannot be used: {said}")
 
 
-def open_store(where: str | os.PathLike[str]) -> SqlLedger:
-    """The ledger at a path or a PostgreSQL address.
+def is_database(where: str | os.PathLike[str]) -> TypeGuard[str]:
+    """Whether a ledger's place is the address of a database, and no path."""
+    return isinstance(where, str) and _POSTGRES.match(where) is not None
+
+
+def open_store(where: str | os.PathLike[str], *, upgrades: bool | None = None) -> SqlLedger:
+    """The ledger at a path or a PostgreSQL address; `upgrades` says whether an older one is brought up to date.
+
+    Not said, a file is, and a database is not: several machines share it, and they are upgraded one by one.
 
     Raises: LedgerError; ValueError for what is neither.
     """
-    if isinstance(where, str) and _POSTGRES.match(where):
+    if is_database(where):
         try:
             from .ledger.postgres import PostgresLedger
         except ModuleNotFoundError as missing:
             raise LedgerError(f"PostgreSQL needs {missing.name}: pip install 'paygate-core[postgres]'") from None
-        return PostgresLedger(where)
+        return PostgresLedger(where, upgrades=upgrades)
     if ":memory:" in str(where) or "://" in str(where) or not str(where):
         raise ValueError("neither a path nor a PostgreSQL address")
     if os.path.isdir(where):
         raise LedgerError("its path is a directory; name a file in it, such as ledger.db")
     from .ledger.sqlite import SqliteLedger
 
-    return SqliteLedger(where)
+    return SqliteLedger(where, upgrades=upgrades is not False)

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,20 @@ from click.testing import CliRunner, Result
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
 
+from attrs import evolve
 from shop import WON, Shop, cancel, charge
 
 from paygate import BadCommand, OutcomeUnknown, Pay
 from paygate.cli import reconcile as reconcile_command
 from paygate.cli.group import group
 from paygate.cli.trace import kind_of
-from paygate.ledger.row import Book, Line, Note, Row, State
+from paygate.ledger.row import Book, Line, Note, State
 from paygate.ledger.sqlite import SqliteLedger
 from paygate.sandbox import Sandbox
 from paygate.testing.fakepg import FakePG
 
 Run = Callable[..., Result]
+Serve = Callable[[], FakePG]
 PLUGIN = """
 from paygate.plugins import hookimpl
 from paygate.testing.fakepg import FAKEPG
@@ -76,11 +79,14 @@ def flagged(shop: Shop, order_id: str = "o2") -> None:
 
 
 @pytest.fixture
-def served(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePG]:
-    """The shop's PG over HTTP, where the commands find it."""
-    with Sandbox([shop.pg]) as box:
-        monkeypatch.setenv("PAYGATE_BASE_URL", box.url("fakepg"))
-        yield shop.pg
+def serve(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """From the call on, the shop's PG is served over HTTP, where the commands find it."""
+    with ExitStack() as stack:
+        def start() -> FakePG:
+            box = stack.enter_context(Sandbox([shop.pg]))
+            monkeypatch.setenv("PAYGATE_BASE_URL", box.url("fakepg"))
+            return shop.pg
+        yield start
 
 
 def test_a_quiet_shop_has_nothing_open_and_exits_with_0(run: Run, shop: Shop) -> None:
@@ -125,16 +131,18 @@ def test_an_open_row_that_needs_a_person_weighs_more_than_one_that_does_not(run:
         ("charge", "o1", "o1"), ("cancel", "c1", "o2")]
 
 
-def test_reconcile_settles_what_is_due_and_says_so(run: Run, shop: Shop, served: FakePG) -> None:
+def test_reconcile_settles_what_is_due_and_says_so(run: Run, shop: Shop, serve: Serve) -> None:
     in_doubt(shop, kind="drop_after")
+    serve()
     told = run("reconcile")
     assert (told.exit_code, told.stdout) == (0, "looked at 1: 1 settled, 0 still open, 0 could not be asked about\n")
     assert shop.row("o1").state is State.ANSWERED
     assert run("pending").exit_code == 0
 
 
-def test_reconcile_leaves_a_person_the_rest(run: Run, shop: Shop, served: FakePG) -> None:
+def test_reconcile_leaves_a_person_the_rest(run: Run, shop: Shop, serve: Serve) -> None:
     flagged(shop, "o2")
+    serve()
     told = run("reconcile", "--json")
     assert told.exit_code == 3
     said = json.loads(told.stdout)
@@ -143,24 +151,26 @@ def test_reconcile_leaves_a_person_the_rest(run: Run, shop: Shop, served: FakePG
 
 
 def test_reconcile_that_cannot_ask_exits_with_1_and_names_what_it_could_not_ask_about(
-        run: Run, shop: Shop, served: FakePG) -> None:
+        run: Run, shop: Shop, serve: Serve) -> None:
     in_doubt(shop)
-    served.fault("error_500_before", "^GET ", times=100)
+    serve().fault("error_500_before", "^GET ", times=100)
     told = run("reconcile")
     assert told.exit_code == 1
     assert "could not be asked about: o1: the PG could not be asked" in told.stdout
     assert shop.row("o1").state is State.UNKNOWN
 
 
-def test_reconcile_walks_until_nothing_is_due(run: Run, shop: Shop, served: FakePG) -> None:
+def test_reconcile_walks_until_nothing_is_due(run: Run, shop: Shop, serve: Serve) -> None:
     for n in range(5):
         in_doubt(shop, f"o{n}", "drop_after")
+    serve()
     assert "looked at 5: 5 settled" in run("reconcile", "--limit", "2").stdout
 
 
-def test_reconcile_since_finds_what_a_restored_ledger_has_forgotten(run: Run, shop: Shop, served: FakePG) -> None:
-    with Shop(pg=served) as lost:
+def test_reconcile_since_finds_what_a_restored_ledger_has_forgotten(run: Run, shop: Shop, serve: Serve) -> None:
+    with Shop(pg=shop.pg) as lost:
         theirs = lost.charge(charge("forgotten"))
+    serve()
     told = run("reconcile", "--since", (shop.clock.now() - timedelta(hours=1)).isoformat(), "--json")
     assert told.exit_code == 3
     said = json.loads(told.stdout)
@@ -201,6 +211,7 @@ def test_trace_tells_intent_answer_look_up_hook_and_person_in_their_order(run: R
     assert [line for line in lines if line[0] == "c1"] == [
         ("c1", "intent", "opened"), ("c1", "attempt", "sent"), ("c1", "answer", "answered")]
     assert ("c2", "person", "not_sent") in lines
+    assert {line["by"] for line in said["timeline"] if line["what"] == "person"} == {"kim"}
     assert said["verdicts"] == ["charge o1: answered", "cancel c1: answered", "cancel c2: not_sent"]
     assert json.loads(run("trace", "c2", "--json").stdout)["order_id"] == "o1"
 
@@ -256,8 +267,7 @@ def test_what_the_pg_said_of_a_payer_is_left_out_of_a_trace(run: Run, shop: Shop
 def test_text_from_outside_cannot_steer_the_terminal(run: Run, shop: Shop) -> None:
     in_doubt(shop, "o1")
     row = shop.row("o1")
-    shop.ledger.change(Row(**{**{a: getattr(row, a) for a in row.__slots__ if not a.startswith("__")},
-                              "attention": HOSTILE}), Note(text=f"note {HOSTILE}", at=1.0, by=HOSTILE))
+    shop.ledger.change(evolve(row, attention=HOSTILE), Note(text=f"note {HOSTILE}", at=1.0, by=HOSTILE))
     for command in (("pending",), ("attention",), ("trace", "o1"), ("pending", "--json"), ("trace", "o1", "--json"),
                     ("trace", HOSTILE), ("resolve", HOSTILE, "paid", "--by", "kim", "--why", "because"),
                     ("resolve", "o1", "paid", "--by", HOSTILE, "--why", "because"),
@@ -303,6 +313,16 @@ def test_a_ledger_that_is_not_there_is_not_made(command: tuple[str, ...], run: R
     assert told.exit_code == 2
     assert "there is no ledger at" in told.stderr
     assert not (tmp_path / "typo.db").exists()
+
+
+@pytest.mark.parametrize("address", ["postgresql://kim:canary@127.0.0.1:1/books",
+                                     "host=127.0.0.1 port=1 user=kim password=canary dbname=books"])
+def test_a_database_that_is_not_there_is_told_without_its_password(address: str, run: Run) -> None:
+    pytest.importorskip("psycopg")
+    told = run("pending", "--ledger", address)
+    assert told.exit_code == 2
+    assert "canary" not in told.output
+    assert "the ledger cannot be used" in told.stderr
 
 
 def test_a_ledger_that_cannot_be_read_exits_with_2_and_one_line(run: Run, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..assemble import connect
+from ..assemble import connect, is_database
 from ..config import from_environment
 from ..errors import BadSettings, OutcomeUnknown
 from ..gateway import Gateway
@@ -35,7 +35,7 @@ def ledger_options(command: T) -> T:
     for option in (
             click.option("--json", "as_json", is_flag=True, help="The same as JSON."),
             click.option("--name", metavar="NAME", help="The gateway's name, where the program gives it one."),
-            click.option("--ledger", metavar="PATH", help="The ledger; else PAYGATE_LEDGER.")):
+            click.option("--ledger", metavar="PLACE", help="The ledger's path or address; else PAYGATE_LEDGER.")):
         command = option(command)
     return command
 
@@ -47,8 +47,8 @@ def gateway_arguments(ledger: str | None, name: str | None) -> dict[str, Any]:
     """
     stated = {"PAYGATE_LEDGER": ledger, "PAYGATE_NAME": name}
     arguments = from_environment({**os.environ, **{variable: said for variable, said in stated.items() if said}})
-    where = str(arguments["ledger"])
-    if "://" not in where and not os.path.isfile(where):
+    where = arguments["ledger"]
+    if not is_database(where) and not os.path.isfile(where):
         # Opened, it would be made: and an empty ledger says that nothing is open.
         raise BadSettings(f"there is no ledger at {where}")
     return arguments

@@ -77,10 +77,14 @@ def _about(line: Line) -> str:
 
 def _as_json(found: Trace, local: tzinfo | None) -> dict[str, Any]:
     return {"order_id": found.order_id, "rows": [plain(row) for row in found.rows],
-            "timeline": [{"at": iso(line.at), "local": datetime.fromtimestamp(line.at, UTC).astimezone(local).isoformat(
-                timespec="milliseconds"), "book": line.book.value, "id": line.id, "state": line.state.value,
-                "what": kind_of(line), "note": redacted(line.note)} for line in found.lines],
+            "timeline": [_line_as_json(line, local) for line in found.lines],
             "verdicts": [printable(verdict(row)) for row in found.rows]}
+
+
+def _line_as_json(line: Line, local: tzinfo | None) -> dict[str, Any]:
+    at = datetime.fromtimestamp(line.at, UTC).astimezone(local)
+    return {"at": iso(line.at), "local": at.isoformat(timespec="milliseconds"), "book": line.book.value, "id": line.id,
+            "state": line.state.value, "what": kind_of(line), "by": printable(line.by), "note": redacted(line.note)}
 
 
 def _show(found: Trace, local: tzinfo | None) -> None:
