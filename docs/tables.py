@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from paygate.cli.providers import capability_table
 from paygate.plugins import find_providers, load
@@ -79,10 +80,11 @@ def _rows_of(test: ast.FunctionDef) -> Iterator[str]:
             yield from (arg.value for arg in call.args if isinstance(arg, ast.Constant))
 
 
-def _literal(file: Path, name: str) -> dict[str, tuple[str, str]]:
+def _literal(file: Path, name: str) -> dict[str, Any]:
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-            made: dict[str, tuple[str, str]] = ast.literal_eval(node.value)
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id == name:
+            made: dict[str, Any] = ast.literal_eval(ast.unparse(getattr(node, "value")))  # noqa: B009 (of either kind)
             return made
     raise LookupError(name)
 

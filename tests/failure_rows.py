@@ -74,7 +74,8 @@ ROWS = {
     "F50": ("the answer to a schedule is lost, or names some of it", "each item is looked up; the same ids"),
     "F51": ("a date in the past, without a zone, or out of range", "refused here"),
     "F52": ("month ends, leap days, midnight in Korea", "the stated instant, whatever the zone"),
-    "F53": ("ticks were missed, or fire twice", "one charge for each occurrence; what is missed is told"),
+    "F53": ("ticks were missed, or fire twice",
+            "one charge for each occurrence; of a subscription's missed periods what its terms say"),
     "F54": ("nothing is named to be unscheduled", "refused here: it would stop everything"),
     "F55": ("unscheduled while it is carried out", "it says \"executed\"; nothing is given back by itself"),
     "F56": ("the answer to a refund is lost", "the balance tells; never given back twice"),
@@ -86,7 +87,7 @@ ROWS = {
     "F62": ("the payer's page asks for another amount", "never a success; a person is told"),
 }
 
-AWAITED = {"F53": "a scheduler of our own is being built"}
+AWAITED: dict[str, str] = {}
 """Rows that cannot have a test yet, and why."""
 
 

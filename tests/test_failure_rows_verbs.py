@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
 
 from attrs import evolve
+from drawer import Drawer
 from failure_rows import EVERYWHERE, Bench, bench, in_a_thread, row, while_the_pg_works
 from shop import KEY, Shop, cancel, charge, schedule, unschedule, won
 
@@ -25,6 +26,7 @@ from paygate import (
     DatedCharge,
     DeleteKey,
     InProgress,
+    Interval,
     Money,
     NotFound,
     OutcomeUnknown,
@@ -32,6 +34,7 @@ from paygate import (
     Schedule,
     ScheduleStatus,
     State,
+    SubscribeKey,
     Unschedule,
     assumed,
 )
@@ -267,3 +270,33 @@ def test_f59_a_key_on_which_charges_hang_is_deleted_only_by_force(bench: Bench) 
     shop.delete_key(delete)
     shop.delete_key(delete)  # Gone is gone.
     assert KEY.reveal() not in bench.pg.keys
+
+
+@EVERYWHERE
+@row("F53")
+def test_f53_after_missed_ticks_workers_that_come_at_once_charge_each_occurrence_once(bench: Bench) -> None:
+    shop = bench.shop(vault=Drawer())
+    dated = [DatedCharge(order_id=f"s{n}", due_at=shop.clock.now() + timedelta(days=n + 1), money=won(14_000),
+                         title="Tea") for n in range(3)]
+    shop.schedule(Schedule(billing_key=KEY, charges=dated, run_by="paygate"))
+    shop.subscribe_key(SubscribeKey(order_id="sub", billing_key=KEY, money=won(9_000), every=Interval("week"),
+                                    title="Tea", run_by="paygate"))
+    shop.clock.advance(30 * 86_400)  # Nobody came.
+    assert [m.order_id for m in bench.pg.journal.entries] == ["sub-1"]
+    workers, start = [bench.shop(vault=Drawer()) for _ in range(3)], threading.Barrier(3, timeout=60)
+
+    def tick(worker: Shop) -> None:
+        start.wait()
+        for _ in range(3):  # And fires twice and more.
+            worker.run_due()
+    threads = [threading.Thread(target=tick, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    for _ in range(3):
+        shop.clock.advance(3_600)
+        shop.run_due()
+    charged = [m.order_id for m in bench.pg.journal.entries]
+    assert sorted(charged) == ["s0", "s1", "s2", "sub-1", "sub-5"]  # Of the subscription the latest period only.
+    assert shop.pending() == []
