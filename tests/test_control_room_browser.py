@@ -187,9 +187,10 @@ def test_a_webhook_is_shown_with_its_body_and_delivered_again(room: Page, box: S
         card.get_by_text("Body, 18 bytes").click()
         card.locator("pre", has_text='"order_id": "o1"').wait_for()
 
-        card.get_by_role("button", name="Deliver again").click()
+        card.get_by_role("button", name="Deliver again").press("Enter")
 
         _item(room, "hooks", "deliveries: delivered 200, delivered 200")
+        assert room.evaluate("document.activeElement.dataset.focus") == "hook fakepg 0"
         assert shop.hooks == [b'{"order_id": "o1"}'] * 2
         assert card.locator("pre", has_text='"order_id": "o1"').is_hidden() is False
 
@@ -211,9 +212,11 @@ def test_it_can_be_used_with_the_keyboard_alone_and_focus_stays_while_it_lives(
         room.keyboard.press("Tab")
         if room.evaluate("document.activeElement.textContent.startsWith('Approve')"):
             break
+    room.evaluate("document.activeElement.seen = true")
     _pay(gate, "o2")
     _item(room, "waiting", "o2")
     assert room.evaluate("document.activeElement.dataset.focus") == "fakepg o1 approve"
+    assert room.evaluate("document.activeElement.seen") is True
     room.keyboard.press("Enter")
 
     _item(room, "held", "o1")
