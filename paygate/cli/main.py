@@ -15,6 +15,7 @@ COMMANDS = {
     "trace": ("paygate.cli.trace:command", "Tell everything the ledger knows of one order."),
     "resolve": ("paygate.cli.resolve:resolve", "Say, as a person, what became of an order nobody can look up."),
     "acknowledge": ("paygate.cli.resolve:acknowledge", "Put an attention aside, as a person."),
+    "ledger": ("paygate.cli.ledger:command", "Upgrade, check or export a ledger."),
     "worker": ("paygate.cli.worker:command", "Charge what is due, until told to stop."),
     "due": ("paygate.cli.due:command", "List what will be charged, and when. Charges nothing."),
     "webhooks": ("paygate.cli.webhooks:command", "List events that wait for their handlers, or tell one again."),

@@ -68,6 +68,10 @@ class Migration:
         return text
 
 
+_ITSELF = Migration(0, "migrations", "CREATE TABLE paygate_migration (number BIGINT PRIMARY KEY, name TEXT NOT NULL, "
+                                     "checksum TEXT NOT NULL, applied_at DOUBLE PRECISION NOT NULL);")
+
+
 @cache
 def migrations() -> tuple[Migration, ...]:
     """Every migration there is, in order."""
@@ -112,8 +116,7 @@ def upgrade(session: Session) -> list[Migration]:
     if not wanted:
         return []
     if not session.has("paygate_migration"):
-        session.run("CREATE TABLE paygate_migration (number BIGINT PRIMARY KEY, name TEXT NOT NULL, "
-                    "checksum TEXT NOT NULL, applied_at DOUBLE PRECISION NOT NULL)")
+        session.script(_ITSELF.for_(session.dialect))
         for migration in migrations():
             if migration.number in done:
                 _note(session, migration)

@@ -22,7 +22,7 @@ from .lane import Busy, Job, Lane
 from .postgres_lines import Line, Lines
 from .row import LedgerError
 from .sql import Ask, Clash, Tell
-from .store import SqlLedger
+from .store import RULES, SqlLedger
 
 _WIDTH = 4
 """How many transactions of one process are under way at most, and how many questions: more of them share."""
@@ -34,6 +34,7 @@ _LOST = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "25006")
 """SQLSTATEs of a connection that is no good any more: gone, told to go, or led to a server that only reads."""
 _IN_THE_WAY = ("40001", "40P01")
 """SQLSTATEs of a transaction that was given up for the sake of another: nothing of it was written."""
+_TRIGGERS = ("paygate_line_kept", "paygate_row_held")
 _FAULTS = (LedgerError, psycopg.Error, UnicodeEncodeError, OverflowError, ValueError)
 _CREATED = 4_737_201_553
 """The number of an advisory lock: of several processes that find no tables, one makes them."""
@@ -64,15 +65,15 @@ class DatabaseClock:
 class PostgresLedger(SqlLedger):
     """A ledger in the PostgreSQL database at `url` ("postgresql://user:password@host/database").
 
-    Its tables are made if there are none; those of an older paygate are left alone until `paygate ledger upgrade`.
-    `patience_s` bounds how long a call waits for the server. `clock` is the database's.
+    Its tables are made if there are none; those of an older paygate are left alone until `paygate ledger upgrade`,
+    which says `upgrades`. `patience_s` bounds how long a call waits for the server. `clock` is the database's.
 
     Raises: LedgerError when the database cannot be reached, or its tables are not those of this paygate.
     """
 
     threads = 2 * _WIDTH
 
-    def __init__(self, url: str, *, patience_s: float = 30.0) -> None:
+    def __init__(self, url: str, *, patience_s: float = 30.0, upgrades: bool | None = None) -> None:
         super().__init__(patience_s)
         self._lines = Lines(Secret(url))
         self.writes = Lane(self._write, _WIDTH)
@@ -80,30 +81,37 @@ class PostgresLedger(SqlLedger):
         self._clock = DatabaseClock()
         self._let_go = weakref.finalize(self, self._lines.close)
         self._forked = _Lanes(self.writes, self.reads)
-        self._prepare(upgrades=False)
+        self.applied = self._prepare(upgrades=upgrades)
 
     @property
     def clock(self) -> DatabaseClock:
         """The database's clock."""
         return self._clock
 
-    def _prepare(self, *, upgrades: bool) -> list[migrate.Migration]:
+    def _prepare(self, *, upgrades: bool | None) -> list[migrate.Migration]:
         """Make the tables, or see that they fit.
 
         Raises: LedgerError.
         """
         with self.session() as session:
             lacking = migrate.lacking(session)
+            if lacking and upgrades is False and not session.has("paygate_row"):
+                raise LedgerError(f"{self._lines.name} holds no ledger")
             if lacking and not upgrades and session.has("paygate_row"):
                 raise LedgerError(f"{self._lines.name} holds an older paygate's ledger; run `paygate ledger upgrade`")
-            if not lacking:
-                return []
+        if not lacking:
+            return []
+        with self.session() as session:
             session.run("SELECT pg_advisory_xact_lock(?)", (_CREATED,))
             return migrate.upgrade(session)
 
-    def upgrade(self) -> list[migrate.Migration]:
-        """Bring the tables up to date; returns the migrations that were lacking."""
-        return self._prepare(upgrades=True)
+    def health(self) -> list[str]:
+        """What is wrong with the rules that the database keeps."""
+        with self.snapshot() as ask:
+            there = {name for name, in ask("SELECT indexname FROM pg_indexes WHERE tablename = 'paygate_row'", ())}
+            there |= {name for name, in ask("SELECT tgname FROM pg_trigger WHERE left(tgname, 8) = 'paygate_' "
+                                            "AND tgenabled IN ('O', 'A')", ())}
+        return [f"the rule {name} is gone" for name in (*RULES, *_TRIGGERS) if name not in there]
 
     def close(self) -> None:
         self.shut()
@@ -256,7 +264,9 @@ class Session:
         return done.fetchall() if done.description else []
 
     def has(self, table: str) -> bool:
-        return bool(self.run("SELECT 1 WHERE to_regclass(?) IS NOT NULL", (table,)))
+        # Not to_regclass: it may answer from what this connection remembers.
+        return bool(self.run("SELECT 1 FROM pg_catalog.pg_class WHERE relname = ? AND relkind IN ('r', 'p') "
+                             "AND pg_catalog.pg_table_is_visible(oid)", (table,)))
 
 
 def _theirs(text: str) -> str:

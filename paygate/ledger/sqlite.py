@@ -16,30 +16,41 @@ from typing import Any
 
 from .row import LedgerError
 from .sqlite_file import File
-from .store import SqlLedger
+from .store import RULES, SqlLedger
+
+_TRIGGERS = ("paygate_line_kept", "paygate_line_held", "paygate_row_held")
 
 
 class SqliteLedger(SqlLedger):
     """A ledger in the SQLite file `path` (made with mode 0600), for one machine with a local disk.
 
-    `patience_s` bounds how long a call waits while another process writes.
+    `patience_s` bounds how long a call waits while another process writes. The tables of an older paygate are brought
+    up to date unless `upgrades` is False; `applied` says which migrations that took.
 
     Raises: LedgerError when the file cannot be opened, lies on a network file system, or was written by a newer
     paygate.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, patience_s: float = 30.0) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, patience_s: float = 30.0, upgrades: bool = True) -> None:
         super().__init__(patience_s)
         self.path = Path(path)
         if str(self.path) == ":memory:":  # SQLite's word for no file at all; a file of that name would be left behind
             raise LedgerError(":memory: cannot be kept durable; for tests there is MemoryLedger()")
-        self._file = File.of(self.path, patience_s)
+        self._file = File.of(self.path, patience_s, upgrades=upgrades)
+        self.applied = self._file.applied
         self._let_go = weakref.finalize(self, self._file.let_go)
         self.writes, self.reads = self._file.writes, self._file.reads
 
     def close(self) -> None:
         self.shut()
         self._let_go()
+
+    def health(self) -> list[str]:
+        """What is wrong with the file itself, or with the rules it keeps."""
+        with self.snapshot() as ask:
+            found = [said for said, in ask("PRAGMA quick_check", ()) if said != "ok"]
+            there = {name for name, in ask("SELECT name FROM sqlite_master", ())}
+        return found + [f"the rule {name} is gone" for name in (*RULES, *_TRIGGERS) if name not in there]
 
     @contextmanager
     def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:

@@ -33,8 +33,8 @@ class File:
     _guard: ClassVar[threading.RLock] = threading.RLock()
 
     @classmethod
-    def of(cls, path: Path, patience_s: float) -> File:
-        """The file at `path`, made (mode 0600) and brought up to date if need be.
+    def of(cls, path: Path, patience_s: float, *, upgrades: bool) -> File:
+        """The file at `path`, made (mode 0600) and brought up to date if need be, and if it may.
 
         Raises: LedgerError.
         """
@@ -44,7 +44,7 @@ class File:
                 file = cls._files.get(key) or cls(path)
                 file.check()
                 if file._writer is None:
-                    file._writer = file.connect(monotonic() + patience_s, upgrades=True)
+                    file._writer = file.connect(monotonic() + patience_s, upgrades=upgrades)
             except (OSError, sqlite3.Error) as error:
                 raise LedgerError(f"{path.name} cannot be opened: {error}") from None
             cls._files[key] = file
@@ -60,6 +60,7 @@ class File:
         self._reader: sqlite3.Connection | None = None
         self._pid = os.getpid()
         self._held: list[Lane[Any]] = []
+        self.applied: Sequence[migrate.Migration] = ()
         self._lost = False
         """Whether this process was forked while a connection was in use."""
         forks.tell(self)
@@ -96,10 +97,12 @@ class File:
         try:
             if migrate.lacking(Session(db)):
                 if not upgrades:
-                    raise LedgerError("it was made by another paygate")
+                    raise LedgerError("it holds an older paygate's ledger; run `paygate ledger upgrade`"
+                                      if Session(db).has("paygate_row") else "it holds no ledger")
                 db.execute("BEGIN IMMEDIATE")
-                migrate.upgrade(Session(db))
+                applied = migrate.upgrade(Session(db))
                 db.execute("COMMIT")
+                self.applied = applied
         except LedgerError as error:
             raise LedgerError(f"{self.path.name} cannot be opened: {error}") from None
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any, NoReturn, TypeVar
 
 from . import sql
 from .lane import Lane
+from .migrate import Migration
 from .row import Book, LedgerError, Line, Note, Row
 from .sql import Ask, Plan, Tell
 
 T = TypeVar("T")
+
+
+RULES = ("paygate_row_provider", "paygate_row_one_cancel")
+"""The indexes that are rules about money."""
 
 
 class _Closed(Lane[Any]):
@@ -35,6 +41,8 @@ class SqlLedger:
     writes: Lane[Tell]
     reads: Lane[Ask]
 
+    applied: Sequence[Migration] = ()
+    """The migrations that opening it took."""
     threads = 2
     """How many threads a gateway in an event loop should have for it."""
 
@@ -92,6 +100,14 @@ class SqlLedger:
 
     def close(self) -> None:
         """Let go of files and connections."""
+        raise NotImplementedError
+
+    def health(self) -> list[str]:
+        """What is wrong with the store itself, or with the rules it keeps."""
+        raise NotImplementedError
+
+    def snapshot(self) -> AbstractContextManager[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
+        """Ask as of one instant, however long it takes; on a connection of its own."""
         raise NotImplementedError
 
     def shut(self) -> None:

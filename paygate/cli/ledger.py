@@ -1,0 +1,118 @@
+"""`paygate ledger upgrade | check | export`: the ledger itself, without a gateway. Nothing here asks a PG.
+
+Exit codes for cron: 0 all is well · 1 the check found something · 2 the command could not run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import time
+from typing import Any, TypeVar
+
+import click
+
+from ..assemble import open_store
+from ..errors import BadSettings
+from ..ledger import audit, migrate
+from ..ledger.row import LedgerError
+from ..ledger.store import SqlLedger
+from ..plugins import printable
+
+FOUND = 1
+MOST_FINDINGS = 1_000
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+@click.group()
+def command() -> None:
+    """Upgrade, check or export a ledger: the path of a file, or a postgresql:// address; else PAYGATE_LEDGER."""
+
+
+def _ledger(command: T) -> T:
+    return click.argument("ledger", envvar="PAYGATE_LEDGER")(command)
+
+
+def _json(command: T) -> T:
+    return click.option("--json", "as_json", is_flag=True, help="The same as JSON.")(command)
+
+
+@contextmanager
+def _opened(ledger: str, *, upgrades: bool) -> Iterator[SqlLedger]:
+    """The ledger, which must be there already.
+
+    Raises: BadSettings.
+    """
+    if "://" not in ledger and "=" not in ledger and not os.path.isfile(ledger):
+        # Opened, it would be made: and an empty ledger has no faults.
+        raise BadSettings(f"there is no ledger at {ledger}")
+    try:
+        store = open_store(ledger, upgrades=upgrades)
+        try:
+            yield store
+        finally:
+            store.close()
+    except (LedgerError, ValueError) as error:
+        said = str(error)
+    else:
+        return
+    # Outside of the handler, whose frames hold the address, password and all.
+    raise BadSettings(f"the ledger cannot be used: {said}")
+
+
+@command.command()
+@_ledger
+@_json
+def upgrade(ledger: str, as_json: bool) -> None:
+    """Bring a ledger's tables up to date. Doing it twice changes nothing; there is no way back."""
+    with _opened(ledger, upgrades=True) as store:
+        done = [{"number": m.number, "name": m.name} for m in store.applied]
+    if as_json:
+        click.echo(json.dumps({"applied": done, "version": len(migrate.migrations())}))
+        return
+    for migration in done:
+        click.echo(f"applied {migration['number']:04} {migration['name']}")
+    click.echo(f"the ledger is at version {len(migrate.migrations())}")
+
+
+@command.command()
+@_ledger
+@click.option("--seal", metavar="SEAL", help="An earlier check's seal: what stood then must still stand.")
+@_json
+def check(ledger: str, seal: str | None, as_json: bool) -> None:
+    """Verify every row and trail, and print a seal: keep it elsewhere, and hand it to a later check.
+
+    Exit code 1 where something is not as it should be. Reads everything, and stops nobody.
+    """
+    try:
+        sealed = None if seal is None else audit.Seal.read(seal)
+    except audit.BadSeal as bad:
+        raise BadSettings(str(bad)) from None
+    with _opened(ledger, upgrades=False) as store:
+        broken = [audit.Finding("", "", "", what) for what in store.health()]
+        with store.snapshot() as ask:
+            report = audit.check(ask, time(), sealed=sealed)
+    findings = broken + report.findings
+    if as_json:
+        click.echo(json.dumps({"rows": report.rows, "lines": report.lines, "seal": report.seal,
+                               "findings": [{"gateway": f.gateway, "book": f.book, "id": f.id, "what": f.what}
+                                            for f in findings[:MOST_FINDINGS]], "found": len(findings)}))
+    else:
+        for finding in findings[:MOST_FINDINGS]:
+            click.echo(f"wrong: {printable(str(finding))}")
+        click.echo(f"{report.rows} rows, {report.lines} lines, {len(findings)} found to be wrong")
+        click.echo(f"seal {report.seal}")
+    sys.exit(FOUND if findings else 0)
+
+
+@command.command()
+@_ledger
+def export(ledger: str) -> None:
+    """Print every row with its trail as JSON lines. No secret is in it; what PGs said of payers is."""
+    out = sys.stdout
+    with _opened(ledger, upgrades=False) as store, store.snapshot() as ask:
+        for said in audit.export(ask):
+            out.write(json.dumps(said) + "\n")
