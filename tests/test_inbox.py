@@ -10,6 +10,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -265,9 +266,24 @@ def test_a_hook_at_any_moment_of_a_charge_is_told_once(when: str) -> None:
         assert shop.pg.journal.charges("o1") == 1
 
 
+@contextmanager
+def _shared(kind: str, folder: Path) -> Iterator[Any]:
+    """A ledger that several processes may use."""
+    if kind == "sqlite":
+        yield SqliteLedger(folder / "ledger.db")
+        return
+    import pg_server
+
+    from paygate.ledger.postgres import PostgresLedger
+
+    with pg_server.database() as url:
+        yield PostgresLedger(url)
+
+
 @pytest.mark.parametrize("rounds", range(3))
-def test_deliveries_at_the_same_time_end_in_one_state_and_one_event(tmp_path: Path, rounds: int) -> None:
-    with Shop(ledger=SqliteLedger(tmp_path / "ledger.db")) as shop:
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_deliveries_at_the_same_time_end_in_one_state_and_one_event(tmp_path: Path, kind: str, rounds: int) -> None:
+    with _shared(kind, tmp_path) as ledger, Shop(ledger=ledger) as shop:
         told = Told(shop)
         pay(shop)
         shop.pg.payer("o1")

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one,
 from site_of_frameworks import FRAMEWORKS, URL, Got, Site, Slow
 
 from paygate import BadSettings, Conflict, EventKind, Money, Pay, Register, State
+from paygate.ledger.row import Book
 from paygate.testing.emulator import FaultKind
 from paygate.web import Receiver, Status
 from paygate.web import page as pages
@@ -564,6 +565,54 @@ def test_one_look_up_at_a_time_for_each_payment(framework: str) -> None:
         site.pg.answer = while_asking  # type: ignore[method-assign]
         assert site.hook().status == 200
         assert nested == [False]
+
+
+def test_hundreds_of_hostile_requests_change_nothing_and_cost_few_look_ups(site: Site) -> None:
+    site.start()
+    site.pg.payer("o1")
+    site.cart = "o2"
+    site.start()
+    before = _ledger(site)
+
+    def hostile(n: int) -> Got:
+        match n % 8:
+            case 0:
+                return site.hook("nobody", f"p9{n}")
+            case 1:
+                return site.hook("o1", f"p9{n}")
+            case 2:
+                return site.hook("o2", "p1")
+            case 3:
+                return site.hook(body=b'{"order_id": %d' % n)
+            case 4:
+                return site.hook(body=Slow([b"x" * 8192] * 9), transfer_encoding="chunked")
+            case 5:
+                return site.hook(body=b"x", content_length=str(70_000 + n))
+            case 6:
+                return site.call("HEAD", HOOK)
+        return site.hook(content_type="text/xml")
+
+    statuses = set()
+    for n in range(400):
+        statuses.add(hostile(n).status)
+        site.clock.advance(0.02)
+    assert statuses == {200, 400, 405, 413, 415, 503}
+    assert site.lookups() <= 5 + 5 * 8
+    assert _ledger(site) == before
+    assert site.heard == []
+    lookups = site.inbox._lookups["fakepg"]
+    assert (lookups._asking, len(lookups._refused) <= site.lookups()) == (set(), True)
+    site.clock.advance(1)
+    assert site.hook("o1", "p1").status == 200
+    assert site.row("o1").state is State.ANSWERED
+    assert len(site.heard) == 1
+
+
+def _ledger(site: Site) -> list[Any]:
+    scope, ledger = site.gate._account.scope, site.ledger
+    return [*(ledger.get(scope, book, id) for book in Book for id in ("o1", "o2", "nobody", "p1")),
+            *ledger.due(scope, 1e12, 99), *ledger.flagged(scope, 99), *ledger.unresolved(scope, 99),
+            *(row for row in ledger.due(f"{scope}/events", 1e12, 99))]
 
 
 # Handlers
