@@ -117,7 +117,7 @@ def test_the_database_itself_refuses_to_change_or_remove_what_was_written(
     ledger, tamper = store
     lived(ledger)
     before = checked(ledger)
-    with pytest.raises(Exception, match="ledger|TRUNCATE"):
+    with pytest.raises(Exception, match=r"ledger|TRUNCATE"):
         tamper(statement, triggers=True)
     assert checked(ledger) == before
 

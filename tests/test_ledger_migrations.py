@@ -1,4 +1,4 @@
-"""The ledger's tables: made once, brought forward from the first version on, never backwards, by whoever comes first."""
+"""The ledger's tables: made once, brought forward from the first version on, never back, by whoever comes first."""
 
 from __future__ import annotations
 
