@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
@@ -19,7 +20,7 @@ from paygate.assemble import connect
 from paygate.commands import Charge, DatedCharge, Pay, Schedule
 from paygate.gateway import Gateway
 from paygate.ledger import MemoryLedger
-from paygate.model import BillingKey
+from paygate.model import BillingKey, Redirect
 from paygate.money import Money
 from paygate.sandbox import Sandbox
 from paygate.testing.fakepg import FAKEPG, FakePG
@@ -123,6 +124,26 @@ def test_a_decline_has_the_reason_that_was_chosen(room: Page, box: Sandbox, gate
 
     text = _item(room, "held", "over the limit").inner_text()
     assert "failed" in text
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_it_tells_where_the_browser_goes_or_that_none_was_there(
+        room: Page, box: Sandbox, followed: bool) -> None:
+    with connect("steppay-managed", box.settings("steppay-managed"), ledger=MemoryLedger(), clock=box.clock,
+                 base_url=box.url("steppay-managed")) as gate:
+        command = box.emulator("steppay-managed").story().pay
+        assert command is not None
+        action = gate.pay(command).action
+    assert isinstance(action, Redirect)
+    if followed:
+        httpx.get(action.url, trust_env=False)
+    _item(room, "waiting", "order_").get_by_role("button", name="Approve").click()
+
+    if followed:
+        link = room.get_by_role("link", name="Send the browser back to the shop")
+        assert str(link.get_attribute("href")).startswith(command.return_url)
+    else:
+        room.locator("#brought", has_text="no browser had followed the link").wait_for()
 
 
 def test_a_fault_is_dialled_at_an_endpoint_met_by_the_merchant_and_used_up(

@@ -236,7 +236,12 @@ function brought(w, action, result) {
     place.replaceChildren(h("p", null, `${w.order_id}: the payer's browser is gone.`));
     return;
   }
-  const url = typeof result === "object" ? Object.entries(result).find(([name, value]) => /redirect/.test(name) && /^https?:/.test(value))?.[1] : null;
+  const urls = Object.entries(result).filter(([name]) => name.includes("redirect")).map(([, value]) => value);
+  const url = urls.find((value) => /^https?:/.test(value));
+  if (urls.length === Object.keys(result).length && !url) {
+    place.replaceChildren(h("p", null, `${w.order_id}: no browser had followed the link to the payer's page, so none goes back to the shop.`));
+    return;
+  }
   place.replaceChildren(h("details", { open: true },
     h("summary", null, `What the browser brings back for ${w.order_id} (${action})`),
     url ? h("p", null, h("a", { href: url, rel: "noreferrer", target: "_blank" }, "Send the browser back to the shop")) : null,
