@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from paygate import (
+    AsyncGateway,
     BillingKey,
     Cancel,
     CancelWhole,
     Charge,
     Flow,
+    Gateway,
     Money,
     PaygateError,
     Payment,
@@ -17,6 +19,7 @@ from paygate import (
     new_order_id,
     path,
 )
+from paygate.web import AsyncInbox, Inbox, Receiver
 
 won = Money(14_000, "KRW")
 key = BillingKey("shop", Secret("bk"))
@@ -54,6 +57,15 @@ class WrongAnswer(Provider):
     def charge(self, command: Charge) -> Flow[Payment]:
         yield Request("GET", path("/payments"))
         return "paid"  # error
+
+
+def endpoints(gate: Gateway, many: AsyncGateway) -> None:
+    inbox = Inbox(many)  # error
+    AsyncInbox(gate)  # error
+    inbox.on("payment_paid")(lambda: None)  # error
+    inbox.on(5)  # error
+    Receiver(inbox, url="https://shop.example", secret="s", order=lambda visit: 5, done=lambda visit, _: "/")  # error
+    Receiver(inbox, url="https://shop.example", secret="s", order=lambda visit: "/", done=lambda visit: "/")  # error
 
 
 def did_it_move(error: PaygateError) -> bool:
