@@ -62,8 +62,9 @@ def test_its_types_are_right(tmp_path: Path) -> None:
 def _installed(folder: Path) -> str:
     """The pinned type checker, from the package registry that npm is set up for."""
     npm = tool("npm")
-    for file in ("package.json", "package-lock.json"):
-        shutil.copy(JS / file, folder)
+    # Hashes without addresses; npm wants it under the name of a lock file.
+    for file, name in (("package.json", "package.json"), ("pinned.json", "package-lock.json")):
+        shutil.copy(JS / file, folder / name)
     try:
         done = run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
         why = done.stderr.strip()[-200:] if done.returncode else ""
