@@ -687,7 +687,7 @@ def test_the_script_is_served_under_its_version_and_may_be_kept(site: Site) -> N
     assert got.header("content-type") == "text/javascript; charset=utf-8"
     assert got.header("cache-control") == "public, max-age=31536000, immutable"
     assert got.header("x-content-type-options") == "nosniff"
-    assert f'src="{URL}/{pages.script_name()}"' in site.receiver.script
+    assert f'src="/pay/{pages.script_name()}"' in site.receiver.script
     assert f'integrity="{pages.integrity()}"' in site.receiver.script
 
 

@@ -53,8 +53,10 @@ def serve_script() -> Answer:
 
 
 def script_tag(url: str) -> Html:
-    """The element that loads paygate.js from where the receiver is mounted."""
-    return Html(f'<script src="{escape(f"{url}/{script_name()}")}" integrity="{integrity()}" defer></script>')
+    """The element that loads paygate.js from below `url`: a path of the same site, or an address elsewhere."""
+    elsewhere = "" if url.startswith("/") or not url else ' crossorigin="anonymous"'
+    address = escape(f"{url}/{script_name()}")
+    return Html(f'<script src="{address}" integrity="{integrity()}"{elsewhere} defer></script>')
 
 
 def started(checkout: Checkout, complete: str, *, keep: Sequence[str] = (),

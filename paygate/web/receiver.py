@@ -67,7 +67,7 @@ class Receiver:
     @property
     def script(self) -> page.Html:
         """The element that loads paygate.js, for the merchant's own pages."""
-        return page.script_tag(self._session.url)
+        return page.script_tag(self._session.path)
 
     def return_url(self, order_id: str) -> str:
         """The return address of an order."""
@@ -132,7 +132,7 @@ class Receiver:
             return say(200, run)
         if run["action"]["type"] == "redirect":
             return go(run["action"]["url"])
-        return show(page.checkout_page(run, self._session.url, _language(asked)))
+        return show(page.checkout_page(run, self._session.path, _language(asked)))
 
     def _onward(self, url: str, wants_json: bool) -> Answer:
         return say(200, {"go": url}) if wants_json else go(url)
@@ -153,7 +153,7 @@ class Receiver:
         url: str = yield do(self._done, visit, outcome)
         if asked.cookie(WINDOW) is None:
             return go(self._checked(url))
-        return show(page.return_page(self._checked(url), self._session.url, _language(asked)), page.RETURN_HEADERS) \
+        return show(page.return_page(self._checked(url), self._session.path, _language(asked)), page.RETURN_HEADERS) \
             .with_cookie(self._session.forget_window(tag))
 
     def _outcome(self, begun: Begun | None, given: list[tuple[str, str]]) -> Exchange[Outcome]:

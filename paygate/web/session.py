@@ -44,7 +44,7 @@ class Session:
         scheme, _, rest = self.url.partition("://")
         host, slash, path = rest.partition("/")
         self.origin = f"{scheme}://{host}"
-        self._path = f"{slash}{path}"
+        self.path = f"{slash}{path}"
         self._is_secure = scheme == "https"
         text = secret.reveal() if isinstance(secret, Secret) else secret
         if not isinstance(text, str) or len(text) < 16:
@@ -84,7 +84,7 @@ class Session:
         return self._cookie(tag, WINDOW, "", 0)
 
     def _cookie(self, tag: str, name: str, value: str, max_age_s: int) -> Cookie:
-        return Cookie(name=name, value=value, path=f"{self._path}/complete/{tag}", max_age_s=max_age_s,
+        return Cookie(name=name, value=value, path=f"{self.path}/complete/{tag}", max_age_s=max_age_s,
                       secure=self._is_secure)
 
     def _mac(self, text: str) -> str:
