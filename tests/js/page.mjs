@@ -204,9 +204,14 @@ export class Page extends Target {
   /** A form as a merchant writes it, already in the page. */
   form(attributes = {}) {
     const form = this.element("form", { "data-paygate": "", action: "/pay/start", ...attributes },
-      this.element("input", { name: "product", value: "book" }));
+      this.element("input", { name: "product", value: "book" }), this.element("button"));
     this.body.append(form);
     return form;
+  }
+
+  /** Whether its button says that it does nothing now. What is announced stands beside it, so the form is never busy. */
+  isHeld(form) {
+    return !form.hasAttribute("aria-busy") && form.querySelector("button").getAttribute("aria-disabled") === "true";
   }
 
   run() {

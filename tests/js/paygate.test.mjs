@@ -76,7 +76,7 @@ test("a double click starts one checkout", async () => {
   await Promise.all([page.submit(form), page.submit(form)]);
   await page.submit(form);
   assert.equal(page.asked.length, 1);
-  assert.equal(form.getAttribute("aria-busy"), "true");
+  assert.equal(page.isHeld(form), true);
 });
 
 for (const [what, reply] of [
@@ -91,7 +91,7 @@ for (const [what, reply] of [
     const { page, form } = shop(REDIRECT);
     page.reply = reply;
     await page.submit(form);
-    assert.deepEqual([page.went, page.states.at(-1), form.hasAttribute("aria-busy")], [[], "failed", false]);
+    assert.deepEqual([page.went, page.states.at(-1), page.isHeld(form)], [[], "failed", false]);
     assert.match(page.said(form), /nothing was charged/);
     page.reply = () => ({ json: REDIRECT });
     await page.submit(form);
@@ -174,7 +174,7 @@ for (const [what, PG] of [["without the function", {}], ["that fails", { init() 
     const { page, form } = shop(CALL);
     await page.submit(form);
     await page.loaded({ PG });
-    assert.deepEqual([page.states.at(-1), form.hasAttribute("aria-busy"), page.sent], ["script", false, []]);
+    assert.deepEqual([page.states.at(-1), page.isHeld(form), page.sent], ["script", false, []]);
   });
 }
 
@@ -299,9 +299,9 @@ test("the back button brings back a page that can be used", async () => {
   const { page, form } = shop(REDIRECT);
   await page.submit(form);
   page.dispatchEvent({ type: "pageshow", persisted: false });
-  assert.equal(form.getAttribute("aria-busy"), "true");
+  assert.equal(page.isHeld(form), true);
   page.dispatchEvent({ type: "pageshow", persisted: true });
-  assert.deepEqual([form.hasAttribute("aria-busy"), page.states.at(-1)], [false, "back"]);
+  assert.deepEqual([page.isHeld(form), page.states.at(-1)], [false, "back"]);
   await page.submit(form);
   assert.equal(page.asked.length, 2);
 });

@@ -82,7 +82,7 @@
   function hold(root) {
     if (busy.has(root)) return false;
     busy.add(root);
-    root.setAttribute("aria-busy", "true");
+    for (const button of root.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
     say(root, "starting");
     return true;
   }
@@ -90,7 +90,7 @@
   /** @param {HTMLElement} root @param {State} state */
   function release(root, state) {
     busy.delete(root);
-    root.removeAttribute("aria-busy");
+    for (const button of root.querySelectorAll("button")) button.removeAttribute("aria-disabled");
     say(root, state);
   }
 
