@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from ...provider import ProviderSpec
+from ..pytest_plugin import looks_for_something
 from .bench import Bench, Face
 from .registry import Check, all_checks
 from .subject import EmulatorMaker, Subject, subject_of
@@ -45,7 +46,8 @@ class ProviderContract:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.__test__ = "provider" in vars(cls) or hasattr(cls, "provider")
+        if "__test__" not in vars(cls):
+            cls.__test__ = hasattr(cls, "provider")
 
     @classmethod
     def subject(cls) -> Subject:
@@ -69,7 +71,8 @@ class ProviderContract:
         cls: type[ProviderContract] = metafunc.cls or ProviderContract
         runs = [pytest.param(face, case, id=face if case is None else f"{face}-{case}")
                 for face, case in check.runs(cls.subject())]
-        if (reason := check.why_not(cls.subject())) is not None:
+        reason = check.why_not(cls.subject()) or (None if runs else "nothing that is claimed has a case of it")
+        if reason is not None:
             marks = pytest.mark.skip(reason=f"{SKIPPED}{reason}")
             runs = [pytest.param(None, None, id="not-here", marks=marks)]
         elif (why := cls.reasons.get(check.test_name)) is not None:
@@ -79,7 +82,7 @@ class ProviderContract:
 
     def test_nothing_of_the_contract_is_switched_off_without_a_reason(self, request: pytest.FixtureRequest) -> None:
         """Overridden, skipped or deselected: only where `reasons` says why."""
-        named = any("::" in str(argument) for argument in request.config.args)
+        named = any("::" in str(argument) for argument in request.config.args) or looks_for_something(request.config)
         selected = {item.name.partition("[")[0] for item in request.session.items
                     if getattr(item, "cls", None) is type(self)}
         faults = switched_off(type(self), None if named else selected)

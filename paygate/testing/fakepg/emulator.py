@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from attrs import define
 
-from ...commands import Charge, DatedCharge, Pay, Register, Schedule
 from ...money import Money
 from ...secret import Secret
 from ...wire import Response
-from ..asks import Asks, fields
+from ..asks import Asks
 from ..emulator import Answer, Broken, Call, Emulator, FaultKind, VirtualClock, json_response
 from ..overview import Overview
 from ..pages import PREFIX
@@ -23,6 +22,7 @@ from ..story import Story
 from . import browser
 from .outcomes import LATE_S, UNANSWERED_S, Outcome, outcome
 from .provider import SIGNATURE, signature
+from .story import asked, story
 
 WEBHOOK_KEY = "fake-webhook-key"
 
@@ -130,16 +130,7 @@ class FakePG(Emulator):
         return browser.overview(self, most)
 
     def story(self) -> Story:
-        start = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
-        won = Money(14_000, "KRW")
-        dated = [DatedCharge(order_id=f"story-dated-{n}", due_at=start + timedelta(days=n), money=won, title="plan")
-                 for n in (1, 2)]
-        return Story(
-            start=start, cancel_part=Money(4_000, "KRW"),
-            pay=Pay(order_id="story-pay", money=won, title="book", return_url="https://shop.example/done"),
-            register=Register(order_id="story-register", money=won, title="plan", return_url="https://shop.example/done"),
-            charge=lambda key, order_id: Charge(order_id=order_id, billing_key=key, money=won, title="plan"),
-            schedule=lambda key: Schedule(billing_key=key, charges=dated))
+        return story()
 
     def finish(self, order_id: str, status: str = "paid") -> None:
         """Let a pending payment become paid or failed."""
@@ -164,26 +155,7 @@ class FakePG(Emulator):
         return _say(truth.status, said)
 
     def asks(self, call: Call) -> Asks:
-        said, parts = fields(call.body), [unquote(p) for p in call.path.strip("/").split("/")]
-        match call.method, parts:
-            case "POST", ["token"]:
-                return Asks(kind="token")
-            case "POST", ["charges"]:
-                return Asks(kind="charge", orders=(str(said.get("order_id")),), amount=said.get("amount"))
-            case "POST", ["payments", id, "refunds"]:
-                return Asks(kind="refund", provider_id=id, amount=said.get("amount"), guarded=True,
-                            note=said.get("reason"))
-            case "POST", ["schedules"]:
-                return Asks(kind="schedule", orders=tuple([str(i.get("order_id")) for i in said.get("items", ())]))
-            case "POST", ["unschedule"]:
-                return Asks(kind="unschedule", orders=tuple(said.get("order_ids", ())))
-            case "GET", ["payments"]:
-                return Asks(kind="look", orders=(dict(parse_qsl(call.query)).get("order_id", ""),))
-            case "GET", ["payments", id]:
-                return Asks(kind="look", provider_id=id)
-            case "GET", ["schedules", id]:
-                return Asks(kind="look", orders=(id,))
-        return super().asks(call)
+        return asked(call) or super().asks(call)
 
     def answer(self, call: Call) -> Response:
         if call.path.startswith(PREFIX):

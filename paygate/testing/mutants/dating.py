@@ -12,6 +12,7 @@ from ...commands import Unschedule
 from ...errors import OutcomeUnknown, PaygateError
 from ...flow import Flow
 from ...model import PaymentStatus, ScheduledCharge, ScheduleStatus
+from ...provider import Provider
 from ...secret import Secret
 from ..contract.subject import Subject
 from .bending import bent, mutant, on_error, on_request, on_value
@@ -155,7 +156,15 @@ def deletes_nothing(subject: Subject) -> Subject:
     return bent(subject, delete_key=delete_key)
 
 
-@mutant(C.REGISTER, C.CHARGE, only=("fakepg", "portone-naverpay"))
+def _names_keys(subject: Subject) -> bool:
+    """Whether the merchant's side names the key."""
+    from ..contract.bench import Bench
+
+    with Bench(subject) as bench:
+        return type(bench.provider).key_of is not Provider.key_of
+
+
+@mutant(C.REGISTER, C.CHARGE, when=_names_keys)
 def gives_every_payer_one_key(subject: Subject) -> Subject:
     """The key's name is a constant."""
     one = Secret("key-kanari-0001")

@@ -121,7 +121,25 @@ def declares_a_currency_that_it_does_not_take(subject: Subject) -> Subject:
     return bent(declared(subject, currencies=(*subject.spec.profile.currencies.value, "JPY")), charge=charge)
 
 
-@mutant(C.RECEIVE, C.CANCEL, when=lambda s: s.name in ("portone-naverpay", "fakepg", "steppay-managed"))
+def _is_silent(subject: Subject) -> bool:
+    """Whether its PG keeps quiet about something that the kit does."""
+    from ..contract.bench import Bench
+    from ..contract.checks.hooks import _acts
+    from ..contract.told import NotHere
+
+    with Bench(subject) as bench:
+        for act, _, _ in _acts(bench):
+            before = len(bench.pg.hooks)
+            try:
+                act()
+            except NotHere:
+                continue
+            if len(bench.pg.hooks) == before:
+                return True
+    return False
+
+
+@mutant(C.RECEIVE, C.CANCEL, when=_is_silent)
 def admits_no_silence(subject: Subject) -> Subject:
     """The profile says that every event has its webhook."""
     return declared(subject, hooks_never_sent=())

@@ -21,8 +21,17 @@ C = Capability
 
 def _signs(subject: Subject) -> bool:
     """Whether the provider checks signatures, and its emulator makes some."""
-    said = subject.spec.profile.hook_signature.value.lower()
-    return not said.startswith("none") and subject.name != "steppay-unmanaged"
+    from ..contract.bench import Bench
+    from ..contract.checks import signatures
+    from ..contract.told import NotHere
+
+    if signatures._signs(subject) is not None:
+        return False
+    try:
+        with Bench(subject) as bench:
+            return bool(signatures._signed(bench))
+    except NotHere:
+        return False
 
 
 @mutant(C.RECEIVE, when=_signs)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+import attrs
 from attrs import evolve
 
 from ...capability import Capability
 from ...errors import Declined, NotSent, OutcomeUnknown, Unauthorized
 from ...flow import Flow
-from ...model import ClientCall, DeclineReason, Payment, PaymentStatus, Redirect
+from ...model import Checkout, ClientCall, DeclineReason, Payment, PaymentStatus, Redirect
+from ...secret import Secret
 from ...wire import Token
 from ..contract.subject import Subject
 from .bending import asks, bent, mutant, numbers, on_error, on_request, on_value, texts
@@ -150,13 +152,22 @@ def opens_a_window_for_another_amount(subject: Subject) -> Subject:
     return bent(subject, pay=lambda right, self, command, prepared=None: right(dearer(command), prepared))
 
 
-@mutant(C.PAY, only=("steppay-managed",))
+def _window(subject: Subject) -> Checkout:
+    """A window of its."""
+    from ..contract.bench import Bench
+
+    with Bench(subject) as bench:
+        made: Checkout = bench.do("pay", bench.pay())
+        return made
+
+
+@mutant(C.PAY, when=lambda s: _window(s).provider_id is not None)
 def prepares_a_new_order_each_time(subject: Subject) -> Subject:
     """A window shown again is another order, which can be paid as well."""
     return bent(subject, pay=lambda right, self, command, prepared=None: right(command, None))
 
 
-@mutant(C.PAY, when=lambda s: s.name != "fakepg")
+@mutant(C.PAY)
 def cuts_the_return_address(subject: Subject) -> Subject:
     """The query of return_url is dropped."""
     def pay(right: Any, self: Any, command: Any, prepared: Any = None) -> Any:
@@ -180,7 +191,7 @@ def normalises_titles(subject: Subject) -> Subject:
                 pay=lambda right, self, c, prepared=None: right(other(c), prepared))
 
 
-@mutant(C.CHARGE, when=lambda s: s.name != "steppay-unmanaged")
+@mutant(C.CHARGE)
 def drops_the_tax_free_part(subject: Subject) -> Subject:
     """A tax-free part is taken, and the PG is not told."""
     return bent(subject, charge=lambda right, self, c: right(evolve(c, tax_free=None)))
@@ -244,8 +255,6 @@ def never_blames_the_credentials(subject: Subject) -> Subject:
 @mutant(C.CHARGE, when=_has_token)
 def makes_a_token_of_anything(subject: Subject) -> Subject:
     """Where no token comes, an empty one is used."""
-    from ...secret import Secret
-
     return bent(subject, token=on_error((OutcomeUnknown, NotSent), lambda *_: Token(
         headers={"authorization": Secret("Bearer None")}, lifetime_s=1800.0)))
 
@@ -258,13 +267,19 @@ def writes_json_by_hand(subject: Subject) -> Subject:
     return bent(subject, charge=on_request(change))
 
 
-@mutant(C.PAY, when=lambda s: s.name in ("portone-naverpay", "steppay-unmanaged"))
+@mutant(C.PAY, when=lambda s: isinstance(_window(s).action, ClientCall))
 def puts_the_servers_secret_into_the_page(subject: Subject) -> Subject:
     """What the server authenticates with goes into the parameters of the payer's page."""
     def pay(right: Any, self: Any, command: Any, prepared: Any = None) -> Flow[Any]:
         checkout = yield from right(command, prepared)
         action: ClientCall = checkout.action
-        settings = self._settings
-        secret = getattr(settings, "imp_" + "secret", None) or settings.secret_token
-        return evolve(checkout, action=evolve(action, params={**action.params, "secret": secret}))
-    return bent(subject, pay=pay)
+        return evolve(checkout, action=evolve(action, params={**action.params, **self._kit_secrets}))
+
+    right = subject.spec.build
+
+    def build(settings: Any) -> Any:
+        made: Any = right(settings)
+        held = {f.name: getattr(settings, f.name) for f in attrs.fields(type(settings))}
+        made._kit_secrets = {n: v for n, v in held.items() if isinstance(v, Secret)}
+        return made
+    return bent(subject.built_by(build), pay=pay)

@@ -11,7 +11,7 @@ import attrs
 
 from ....capability import Absence, CancelGuard, Capability, Certainty, Fact
 from ....codec import settings_from
-from ....errors import BadSettings, PaygateError, Unsupported
+from ....errors import BadSettings, Unsupported
 from ....money import EXPONENT, Money
 from ....provider import Provider
 from ....secret import Secret
@@ -198,27 +198,6 @@ def _unclaimed(bench: Bench) -> list[tuple[str, Capability, Any]]:
 
     return [(verb, needs, examples.command(bench, verb)) for verb, needs in examples.VERBS
             if not bench.claims(needs)]
-
-
-@check(faces=SYNC)
-def a_flow_that_is_not_claimed_raises_before_it_asks_for_anything(bench: Bench) -> None:
-    """Half an implementation behind a missing claim is a trap for whoever claims it next."""
-    from . import examples
-
-    needed: dict[str, list[Capability]] = {}
-    for capability, methods in METHODS.items():
-        for method in methods:
-            needed.setdefault(method, []).append(capability)
-    for verb, _ in examples.VERBS:
-        if any(bench.claims(c) for c in needed.get(verb, [])) or not hasattr(bench.provider, verb):
-            continue
-        mark = bench.mark
-        try:
-            told = bench.say(getattr(bench.provider, verb)(*examples.arguments(bench, verb)))
-        except Unsupported:
-            continue
-        expect(isinstance(told.error, PaygateError), f"{verb} is not claimed, and it {told}")
-        bench.silent(mark, f"{verb} is not claimed")
 
 
 @check(faces=SYNC)

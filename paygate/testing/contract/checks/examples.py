@@ -18,7 +18,7 @@ from ....commands import (
     SchedulesOf,
     Unschedule,
 )
-from ....model import BillingKey, Payment, PaymentStatus
+from ....model import BillingKey
 from ....subscriptions import (
     ChangeInterval,
     ChangeMethod,
@@ -26,8 +26,6 @@ from ....subscriptions import (
     MoveNext,
     Renew,
     Subscribe,
-    Subscription,
-    SubscriptionStatus,
     Unsubscribe,
 )
 from ..bench import BACK, REASON, Bench
@@ -68,23 +66,3 @@ def command(bench: Bench, verb: str) -> Any:
     }
     return made[verb]() if verb in made else order_id
 
-
-def arguments(bench: Bench, verb: str) -> tuple[Any, ...]:
-    """Well-formed arguments for the provider's own method of that name."""
-    key, now, won = BillingKey(bench.gate.name, "kit-key"), bench.clock.now(), bench.money
-    payment = Payment(order_id="kit-o", provider_id="kit-p", status=PaymentStatus.PAID, money=won)
-    running = Subscription(order_id="kit-o", provider_id="kit-s", status=SubscriptionStatus.ACTIVE, money=won,
-                           every=Interval("month"), next_due_at=now + timedelta(days=30))
-    given = command(bench, verb)
-    match verb:
-        case "cancel":
-            return given, payment
-        case "schedules":
-            return key.value, now, now + timedelta(days=1)
-        case "lookup_key":
-            return key.value, bench.gate.name
-        case "pause" | "resume":
-            return (running,)
-        case "unsubscribe" | "move_next" | "change_interval" | "change_method" | "renew":
-            return given, running
-    return (given,)

@@ -15,7 +15,7 @@ from .claimed import looks
 
 C = Capability
 ABSENT = "zz-kit-never-was"
-IDS = ("p1?include_sandbox=true", "../users", "..", ".", "a/b", "a%2Fb", "a b", "a#b", "\u200b", "가나다", "x" * 500,
+IDS = ("p1?mode=live&all=1", "../users", "..", ".", "a/b", "a%2Fb", "a b", "a#b", "\u200b", "가나다", "x" * 500,
        "", "a\x00b", "a\r\nHost: evil.example", "\ud800", "1;2", "*", "{}")
 
 
