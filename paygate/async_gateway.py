@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from .commands import Cancel, CancelWhole, Charge, DeleteKey, Pay, Register, Schedule, SchedulesOf, Unschedule
 from .drive import AsyncDriver
 from .gateway import Base
+from .joining import AsyncJoined
 from .ledger.row import Line, Row
 from .model import BillingKey, Cancellation, Checkout, Event, KeyInfo, Payment, ScheduledCharge
 from .procedures import cancel as _cancel
@@ -198,6 +199,10 @@ class AsyncGateway(Base):
         restored, that finds what it has forgotten.
         """
         return await self._run(_reconcile.reconcile(self._account, limit, since))
+
+    def joining(self, connection: Any) -> AsyncJoined:
+        """Join your transaction: what is recorded in the `with` block is there if you commit; nothing is sent in it."""
+        return AsyncJoined(self._account, self._driver, connection)
 
     async def pending(self, limit: int = 1000) -> list[Row]:
         """Ledger rows whose outcome is not certain yet, oldest first."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from .capability import Capability
 from .commands import Cancel, CancelWhole, Charge, DeleteKey, Pay, Register, Schedule, SchedulesOf, Unschedule
 from .drive import Driver
 from .errors import BadCommand, SetupError
+from .joining import Joined, refusal_inside
 from .ledger.row import Line, Row
 from .model import BillingKey, Cancellation, Checkout, Event, KeyInfo, Payment, ScheduledCharge
 from .procedures import cancel as _cancel
@@ -62,6 +63,9 @@ class Base:
         if self._closed:
             steps.close()
             raise SetupError("this gateway is closed; nothing was sent; connect again")
+        if (refusal := refusal_inside()) is not None:
+            steps.close()
+            raise refusal
         return heard(_inbox.noting(self._account, steps) if self._account.listens else steps)
 
     @staticmethod
@@ -274,6 +278,10 @@ class Gateway(Base):
         restored, that finds what it has forgotten.
         """
         return self._run(_reconcile.reconcile(self._account, limit, since))
+
+    def joining(self, connection: Any) -> Joined:
+        """Join your transaction: what is recorded in the `with` block is there if you commit; nothing is sent in it."""
+        return Joined(self._account, self._driver, connection)
 
     def pending(self, limit: int = 1000) -> list[Row]:
         """Ledger rows whose outcome is not certain yet, oldest first."""

@@ -17,7 +17,7 @@ import paygate
 from paygate import AsyncGateway, DeleteKey, Gateway, Pay, PaygateError, Register, SchedulesOf
 from paygate.testing.emulator import FaultKind
 
-PLAIN = {"name", "provider", "is_test", "supports", "require"}
+PLAIN = {"name", "provider", "is_test", "supports", "require", "joining"}
 """What asks nobody, and so needs no await."""
 
 

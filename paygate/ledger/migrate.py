@@ -76,7 +76,7 @@ _ITSELF = Migration(0, "migrations", "CREATE TABLE paygate_migration (number BIG
 def migrations() -> tuple[Migration, ...]:
     """Every migration there is, in order."""
     found = []
-    for file in resources.files(__package__).joinpath("migrations").iterdir():
+    for file in resources.files("paygate.ledger").joinpath("migrations").iterdir():
         if named := re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name):
             found.append(Migration(int(named[1]), named[2], file.read_text("utf-8").replace("\r\n", "\n")))
     found.sort(key=lambda m: m.number)

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
@@ -154,9 +155,8 @@ class PostgresLedger(SqlLedger):
         self._lines.give_back(line)
 
     def _set(self, line: Line) -> None:
-        wait = str(max(1, int((line.until - monotonic()) * 1000)))
         before = monotonic()
-        (*_, theirs), = line.execute(_SET, (wait, wait)).fetchall()
+        (*_, theirs), = line.execute(_SET, _limits(line)).fetchall()
         self._clock.seen(theirs, before, monotonic())
 
     def _write(self, jobs: Sequence[Job[Tell]]) -> None:
@@ -183,11 +183,10 @@ class PostgresLedger(SqlLedger):
     def _commit(self, jobs: Sequence[Job[Tell]]) -> None:
         line = self._lines.take(min(job.until for job in jobs))
         try:
-            wait = str(max(1, int((line.until - monotonic()) * 1000)))
             before = monotonic()
             with line.pipeline():
                 line.execute(_BEGIN)
-                settings = line.execute(_SET, (wait, wait))
+                settings = line.execute(_SET, _limits(line))
                 told = [[line.execute(_theirs(text), values) for text, values in job.work.statements] for job in jobs]
                 end = line.execute("COMMIT")
             if end.statusmessage != "COMMIT":
@@ -257,7 +256,7 @@ class Session:
         self._line = line
 
     def script(self, text: str) -> None:
-        self._line.execute(text)
+        self._line.execute(text.encode())
 
     def run(self, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         done = self._line.execute(_theirs(text), values)
@@ -269,8 +268,15 @@ class Session:
                              "AND pg_catalog.pg_table_is_visible(oid)", (table,)))
 
 
-def _theirs(text: str) -> str:
-    return text.replace("?", "%s")
+@lru_cache(500)
+def _theirs(text: str) -> bytes:
+    return text.replace("?", "%s").encode()
+
+
+def _limits(line: Line) -> tuple[str, str]:
+    """How long a lock, and a whole statement, may be waited for, in milliseconds; the lock gives up first."""
+    wait = max(2, int((line.until - monotonic()) * 1000))
+    return str(max(1, wait * 9 // 10)), str(wait)
 
 
 def _alive(jobs: Sequence[Job[Any]]) -> list[Job[Any]]:

@@ -73,7 +73,8 @@ def retake(wanted: Row, stored: Row) -> Steps[Row]:
     """
     # A refund keeps the balance it was first measured against: if the first asking was done late, it will show.
     kept = {} if stored.kind is Kind.CANCEL else {"result": None}
-    taken = yield from change(stored, "sent again after it was proven not sent", state=wanted.state,
+    note = "sent again after it was proven not sent" if stored.state is State.NOT_SENT else "taken up"
+    taken = yield from change(stored, note, state=wanted.state,
                               lease_until=wanted.lease_until, sent_at=wanted.sent_at, check_at=wanted.check_at,
                               missed_at=None, checks=0, refusal=None, attention=None,
                               payer_digest=wanted.payer_digest, **kept)

@@ -231,14 +231,13 @@ class LedgerContract(LedgerRaces):
         for n in range(3):
             assert held is not None
             held = ledger.change(evolve(held, checks=n), note(f"look {n}"))
-        previous = ""
-        for line in ledger.trail("g", "o1"):
+        lines, previous = ledger.trail("g", "o1"), ""
+        for line in lines:
             assert chain.link(previous, line) == line.hash
             previous = line.hash
         stored = ledger.get("g", Book.PAYMENT, "o1")
         assert stored is not None
-        assert stored.hash == previous
-        assert chain.content(stored) == line.content
+        assert (stored.hash, chain.content(stored)) == (previous, lines[-1].content)
 
     # Text.
 
