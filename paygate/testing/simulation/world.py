@@ -254,7 +254,7 @@ class World:
         self.recorder.sync()
         self.ended = self.rows()
         for row in self.ended:
-            self.recorder.note("row", **_plain(row))
+            self.recorder.note("row", **plain(row))
         self.judge.end()
 
     def rows(self) -> list[Row]:
@@ -271,7 +271,7 @@ class World:
         self.carrier.close()
 
 
-def _plain(row: Row) -> dict[str, Any]:
+def plain(row: Row) -> dict[str, Any]:
     """A row as the judge reads it."""
     held = json.loads(row.result) if row.result else {}
     paid = row.state is State.ANSWERED and (
