@@ -82,7 +82,7 @@ class MemoryLedger:
 
     def due(self, gateway: str, now: float, limit: int) -> list[Row]:
         found = self._where(lambda r: r.gateway == gateway and r.check_at is not None and r.check_at <= now)
-        return sorted(found, key=lambda r: r.check_at or 0.0)[:limit]
+        return sorted(found, key=lambda r: (r.check_at or 0.0, r.book.value, r.id))[:limit]
 
     def claim(self, gateway: str, now: float, limit: int, until: float, note: Note) -> list[Row]:
         with self._lock:
@@ -99,7 +99,7 @@ class MemoryLedger:
     def _planned(self, gateway: str, until: float) -> list[Row]:
         found = [r for r in self._rows.values() if r.gateway == gateway and r.sealed is not None
                  and r.due_at is not None and r.due_at <= until and r.state in (State.SCHEDULED, State.NOT_SENT)]
-        return sorted(found, key=lambda r: (r.due_at or 0.0, r.id))
+        return sorted(found, key=lambda r: (r.due_at or 0.0, r.book.value, r.id))
 
     def of_key(self, gateway: str, key_digest: str) -> list[Row]:
         return self._where(lambda r: r.gateway == gateway and r.key_digest == key_digest)
@@ -112,7 +112,7 @@ class MemoryLedger:
 
     def _where(self, fits: Callable[[Row], bool]) -> list[Row]:
         with self._lock:
-            return sorted(filter(fits, self._rows.values()), key=lambda r: r.opened_at)
+            return sorted(filter(fits, self._rows.values()), key=lambda r: (r.opened_at, r.book.value, r.id))
 
     def trail(self, gateway: str, id: str) -> list[Line]:
         with self._lock:

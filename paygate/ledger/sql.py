@@ -65,15 +65,15 @@ _APPEND = (f"INSERT INTO paygate_line ({', '.join(_LINES)}) SELECT {', '.join('?
 _GET = f"{ROW} WHERE gateway = ? AND book = ? AND id = ?"
 _OPEN_REFUND = f"{ROW} WHERE gateway = ? AND book = 'cancel' AND order_id = ? AND {_UNRESOLVED}"
 _OWNER = f"{ROW} WHERE gateway = ? AND book = 'payment' AND provider_id = ?"
-_REFUNDS = f"{ROW} WHERE gateway = ? AND book = 'cancel' AND order_id = ? ORDER BY opened_at"
-_DUE = f"{ROW} WHERE gateway = ? AND check_at IS NOT NULL AND check_at <= ? ORDER BY check_at LIMIT ?"
+_REFUNDS = f"{ROW} WHERE gateway = ? AND book = 'cancel' AND order_id = ? ORDER BY opened_at, book, id"
+_DUE = f"{ROW} WHERE gateway = ? AND check_at IS NOT NULL AND check_at <= ? ORDER BY check_at, book, id LIMIT ?"
 _WAITS = "sealed IS NOT NULL AND state IN ('scheduled', 'not_sent') AND due_at <= ?"
-_PLANNED = f"{ROW} WHERE gateway = ? AND {_WAITS} ORDER BY due_at, id LIMIT ?"
+_PLANNED = f"{ROW} WHERE gateway = ? AND {_WAITS} ORDER BY due_at, book, id LIMIT ?"
 _CLAIMABLE = (f"{ROW} WHERE gateway = ? AND {_WAITS} AND (lease_until IS NULL OR lease_until <= ?) "
-              "ORDER BY due_at, id LIMIT ?")
-_OF_KEY = f"{ROW} WHERE gateway = ? AND key_digest = ? ORDER BY opened_at"
-_OPEN = f"{ROW} WHERE gateway = ? AND {_UNRESOLVED} ORDER BY opened_at LIMIT ?"
-_FLAGGED = f"{ROW} WHERE gateway = ? AND attention IS NOT NULL ORDER BY opened_at LIMIT ?"
+              "ORDER BY due_at, book, id LIMIT ?")
+_OF_KEY = f"{ROW} WHERE gateway = ? AND key_digest = ? ORDER BY opened_at, book, id"
+_OPEN = f"{ROW} WHERE gateway = ? AND {_UNRESOLVED} ORDER BY opened_at, book, id LIMIT ?"
+_FLAGGED = f"{ROW} WHERE gateway = ? AND attention IS NOT NULL ORDER BY opened_at, book, id LIMIT ?"
 _TRAIL = (f"{LINE} WHERE gateway = ? AND book IN ({', '.join(repr(book.value) for book in Book)}) AND id = ? "
           "ORDER BY book, fence")
 
