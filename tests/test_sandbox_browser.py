@@ -208,6 +208,7 @@ def test_a_window_that_does_not_open_says_why_and_leads_back(bought: Bought, win
     with page.expect_popup() as opened:
         page.click("#pay")
     opened.value.locator("h1", has_text="No payment window").wait_for()
+    opened.value.wait_for_load_state()  # its script has told the shop's page by then
     opened.value.close()
 
     came = _came(page)
