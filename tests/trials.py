@@ -66,6 +66,30 @@ def lock(where: str) -> Iterator[None]:
         connection.close()
 
 
+def _is_locked(where: str) -> bool:
+    """Whether somebody holds what others have to wait for to write the ledger."""
+    if where.startswith("postgresql:"):
+        import psycopg
+
+        with psycopg.connect(where, autocommit=True) as server:
+            for _ in range(20):
+                (busy,), = server.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                                          "AND xact_start IS NOT NULL AND pid <> pg_backend_pid()").fetchall()
+                if busy == 0:
+                    return False
+                time.sleep(0.01)
+        return True
+    connection = sqlite3.connect(where, isolation_level=None, timeout=0.2)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return True
+    finally:
+        connection.close()
+    return False
+
+
 @define(eq=False)
 class Trial:
     """One call that is cut, and what becomes of it."""
@@ -157,6 +181,17 @@ class Trial:
             "ledger": self.where, "name": self.name, "verb": self.verb, "said": self.said, "vault": _VAULT_KEY,
             "diary": str(self.folder / "diary"), **more})
         return self.child
+
+    def stands_still(self) -> None:
+        """Wait until the child has stopped, and holds no lock in the ledger, which nobody could end."""
+        assert self.child is not None
+        self.child.until_stopped()
+        end = time.monotonic() + victims.PATIENCE_S
+        while _is_locked(self.where):
+            assert time.monotonic() < end, "the ledger stays locked"
+            self.child.go_on()
+            time.sleep(0.002)
+            self.child.stop()
 
     def ask(self) -> None:
         """The merchant asks for the trial's call."""
