@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -349,8 +349,9 @@ def test_what_is_no_connection_is_refused(thing: object, tmp_path: Path) -> None
 
 
 def test_a_ledger_in_memory_cannot_be_joined() -> None:
-    with Shop(ledger=MemoryLedger()) as shop, pytest.raises(SetupError, match="MemoryLedger"):
-        shop.gate.joining(sqlite3.connect(":memory:"))
+    with closing(sqlite3.connect(":memory:")) as db, Shop(ledger=MemoryLedger()) as shop:
+        with pytest.raises(SetupError, match="MemoryLedger"):
+            shop.gate.joining(db)
 
 
 def test_recording_belongs_inside_the_block(tmp_path: Path) -> None:
