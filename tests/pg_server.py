@@ -94,6 +94,16 @@ class Server:
             self._process.wait(_PATIENCE_S)
             self._process = None
 
+    def pause(self) -> None:
+        """Have it stand still: it accepts nobody. `go_on` ends that."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End what `pause` began."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     @contextmanager
     def database(self) -> Iterator[str]:
         """The address of a new, empty database, which is gone afterwards."""
