@@ -68,7 +68,8 @@ def test_every_mutating_verb_meets_more_than_twenty_named_faults() -> None:
 
 
 def test_every_verb_that_changes_something_is_among_the_acts() -> None:
-    looks = {"find", "lookup", "listing", "find_schedule", "schedules", "lookup_key", "receive", "cancel_partly"}
+    looks = {"find", "lookup", "listing", "find_schedule", "schedules", "lookup_key", "keys", "receive",
+             "cancel_partly"}
     assert {c.value for c in Capability} - looks <= {kind.verb for kind in ACTS} | {"pause"}
 
 
@@ -111,6 +112,22 @@ class Greedy(FakeProvider):
 class Crashing(FakeProvider):
     def charge(self, command: Charge) -> Flow[Payment]:
         raise ZeroDivisionError
+
+
+class ByHand(FakeProvider):
+    def charge(self, command: Charge) -> Flow[Payment]:
+        flow = super().charge(command)
+        request = next(flow)
+        try:
+            while True:
+                request = flow.send((yield request))
+        except StopIteration as stop:
+            payment: Payment = stop.value
+            return payment
+
+
+def test_a_flow_that_hands_answers_to_another_by_hand_reaches_for_nothing() -> None:
+    assert broken("a_flow_reaches_for_nothing_but_its_requests", ByHand) == []
 
 
 def test_a_provider_that_asks_for_ever_is_stopped() -> None:

@@ -29,7 +29,7 @@ class Caught:
 
 def likely() -> Mapping[str, str]:
     """The check to begin with, for each mutant."""
-    found: Mapping[str, str] = json.loads(files(__package__).joinpath(LIKELY).read_text(encoding="utf-8"))
+    found: Mapping[str, str] = json.loads(files("paygate.testing.mutants").joinpath(LIKELY).read_text(encoding="utf-8"))
     return found
 
 

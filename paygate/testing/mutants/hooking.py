@@ -204,3 +204,24 @@ def confirms_whatever_comes_back(subject: Subject) -> Subject:
         return tuple(evolve(p, status=PaymentStatus.PAID, reason=None, message=None, code=None)
                      if getattr(self, "_kit_back", False) and not p.status.took_money else p for p in found)
     return bent(subject, read_return=read_return, find=find)
+
+
+@mutant(C.RECEIVE)
+def confirms_what_it_cannot_look_at(subject: Subject) -> Subject:
+    """A webhook about a subscription or a customer is confirmed by itself."""
+    def look_at(right: Any, self: Any, hint: Hint) -> Flow[Any]:
+        yield from ()
+        return hint
+    return bent(subject, look_at=look_at)
+
+
+@mutant(C.PAY, when=lambda s: len(s.spec.capabilities) > 0)
+def declares_no_name_of_its_return(subject: Subject) -> Subject:
+    """The names that a browser brings back are declared as another one."""
+    right = subject.spec.build
+
+    def build(settings: Any) -> Any:
+        made: Any = right(settings)
+        made.return_keys = ("status",)
+        return made
+    return subject.built_by(build)

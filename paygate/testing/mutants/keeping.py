@@ -157,3 +157,26 @@ def reads_the_environment(subject: Subject) -> Subject:
     def change(request: Any, self: Any, command: Any) -> Any:
         return evolve(request, headers={**request.headers, "X-Number": str(self._kit_number)})
     return bent(subject.built_by(build), charge=on_request(change))
+
+
+@mutant()
+def keeps_its_settings_as_text(subject: Subject) -> Subject:
+    """Settings hold their credentials as plain text."""
+    right, kind = subject.spec.build, subject.spec.settings
+    made = evolve(subject.spec, settings=_plain_of(kind), build=lambda given: right(_typed(kind, given)))
+    return evolve(subject, spec=made)
+
+
+def _plain_of(kind: type[Any]) -> type[Any]:
+    """A settings class of the same fields, its secrets as text."""
+    import attrs
+
+    fields = {f.name: attrs.field(default=f.default) for f in attrs.fields(kind)}
+    made: type[Any] = attrs.make_class("Plain", fields, frozen=True, kw_only=True)
+    return made
+
+
+def _typed(kind: type[Any], given: Any) -> Any:
+    import attrs
+
+    return kind(**{f.name: getattr(given, f.name) for f in attrs.fields(type(given))})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 
 ORDER = ("declared", "claimed", "flows", "answers", "echoes", "windows", "refunds", "lookups", "declines", "dated",
-         "keys", "subscriptions", "tokens", "text", "hooks", "signatures", "truth", "secrecy", "books")
+         "keys", "subscriptions", "tokens", "text", "hooks", "signatures", "secrecy", "truth", "books",
+         "model")
 """The rooms, in the order in which they are run and told."""
 
 

@@ -71,7 +71,7 @@ def a_registration_that_is_closed_or_declined_yields_no_key(bench: Bench) -> Non
 def each_payer_has_a_key_of_their_own_and_a_charge_names_the_one_it_was_given(bench: Bench) -> None:
     """Not the last one registered: two payers, charged in turn."""
     try:
-        mine, yours = (bench.new_key(_plain(bench, word)) for word in ("a", "b"))
+        mine, yours = (bench.new_key(plain_registration(bench, word)) for word in ("a", "b"))
     except BadCommand:
         raise NotHere("a second payer cannot be registered without this PG's own fields") from None
     expect(mine != yours, "two payers registered, and both have one key")
@@ -84,7 +84,8 @@ def each_payer_has_a_key_of_their_own_and_a_charge_names_the_one_it_was_given(be
         expect(payment.key is None or payment.key == key.value, "a charge is told as of another payer's key")
 
 
-def _plain(bench: Bench, word: str) -> Register:
+def plain_registration(bench: Bench, word: str) -> Register:
+    """A registration without this PG's own fields, where it takes such a one, so that each payer gets their own key."""
     command = bench.register(order_id=bench.order(f"key{word}"))
     try:
         plain = evolve(command, extra={})
@@ -92,6 +93,23 @@ def _plain(bench: Bench, word: str) -> Register:
     except PaygateError:
         return command
     return plain
+
+
+@check(C.KEYS, C.REGISTER)
+def the_keys_of_a_payer_are_listed_and_nobody_elses(bench: Bench) -> None:
+    """Each as registered, and of this gateway; a payer who saved nothing has none."""
+    command = bench.register()
+    listed = KeysOf(customer=command.customer, extra=command.extra)
+    try:
+        bench.provider.check(listed)
+    except PaygateError:
+        raise NotHere("this PG's payers are not told apart by what a registration says of them") from None
+    expect(bench.do("keys", listed) == (), "a payer who has saved nothing has keys")
+    key = bench.new_key(command)
+    expect([i.billing_key for i in bench.do("keys", listed)] == [key], "the one key of a payer is not what is listed")
+    other = evolve(listed, customer=evolve(listed.customer, email="nobody-yet@mail.example"))
+    customers = bench.ask("keys", other)
+    expect(customers.value == () or listed.extra, f"a payer unknown to the PG: keys {customers}")
 
 
 @check(C.CHARGE, faces=SYNC)
@@ -136,7 +154,7 @@ def a_deleted_key_is_gone_and_deleting_it_again_changes_nothing(bench: Bench) ->
 def deleting_one_key_leaves_another_payers_alone(bench: Bench) -> None:
     """Named one by one."""
     try:
-        mine, yours = (bench.new_key(_plain(bench, word)) for word in ("a", "b"))
+        mine, yours = (bench.new_key(plain_registration(bench, word)) for word in ("a", "b"))
     except BadCommand:
         raise NotHere("a second payer cannot be registered without this PG's own fields") from None
     if mine == yours:

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from ....capability import Absence, Capability
 from ....errors import NotFound, PaygateError
-from ....model import BillingKey, PaymentStatus
+from ....model import BillingKey, Hint, PaymentStatus, SubjectKind
 from ..bench import Bench
 from ..registry import SYNC, check
-from ..told import Told, expect
+from ..told import NotHere, Told, expect
 from ..troubles import CASES
 from .claimed import looks
 
@@ -205,6 +205,32 @@ def a_list_longer_than_a_page_and_than_a_quarter_is_read_to_its_end(bench: Bench
                                              end=many.charges[7].due_at))
     expect({s.order_id for s in some} == {c.order_id for c in many.charges[3:7]},
            "start belongs to the list and end does not")
+
+
+@check(C.SCHEDULES, C.SCHEDULE, C.REGISTER, faces=SYNC)
+def the_dated_charges_of_one_key_are_not_told_as_anothers(bench: Bench) -> None:
+    """A payer is shown their own."""
+    from ....commands import SchedulesOf
+    from .keys import plain_registration
+
+    mine, yours = (bench.new_key(plain_registration(bench, word)) for word in ("a", "b"))
+    if mine == yours:
+        raise NotHere("this PG has one key for both registrations")
+    now = bench.clock.now()
+    command = bench.schedule(now + timedelta(days=3), key=mine)
+    bench.do("schedule", command)
+    listed = bench.do("schedules", SchedulesOf(billing_key=yours, start=now, end=now + timedelta(days=30)))
+    expect(listed == (), f"another payer's dated charges are listed: {len(listed)}")
+
+
+@check(faces=SYNC)
+def a_webhook_about_what_never_was_is_not_confirmed_by_a_look(bench: Bench) -> None:
+    """An unsigned one about a subscription, a customer or a product counts only where the PG's own record agrees."""
+    kinds: tuple[SubjectKind, ...] = ("subscription", "invoice", "customer", "product", "other")
+    for kind in kinds:
+        for theirs in ("999999999", "zz-kit-never-was", None):
+            told = bench.say(bench.provider.look_at(Hint(kind=kind, provider_id=theirs, claim="ACTIVE")))
+            expect(told.error is not None or told.value is None, f"a {kind} that never was: look_at {told}")
 
 
 @check(C.LISTING, C.CHARGE)

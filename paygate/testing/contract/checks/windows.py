@@ -246,6 +246,19 @@ def the_payer_comes_back_to_the_address_that_was_given(bench: Bench) -> None:
 
 
 @check(C.PAY, faces=SYNC)
+def every_name_that_a_return_brings_is_declared(bench: Bench) -> None:
+    """A page hands back the declared names only: one that is missing there is lost."""
+    declared = set(bench.provider.return_keys)
+    if not declared:
+        raise NotHere("this provider takes whatever a page was given")
+    for outcome in ("approve", "decline", "close"):
+        query = bench.browse(bench.do("pay", bench.pay()).action, outcome)
+        read = bench.provider.read_return(query)
+        kept = bench.provider.read_return({k: v for k, v in query.items() if k in declared})
+        expect(read == kept, f"after {outcome}, the return says {read}; with its declared names alone, {kept}")
+
+
+@check(C.PAY, faces=SYNC)
 def no_credential_is_shown_to_the_payers_browser(bench: Bench) -> None:
     """What the server authenticates with never goes into a page."""
     from .secrecy import credentials
