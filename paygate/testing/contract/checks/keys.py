@@ -95,23 +95,6 @@ def plain_registration(bench: Bench, word: str) -> Register:
     return plain
 
 
-@check(C.KEYS, C.REGISTER)
-def the_keys_of_a_payer_are_listed_and_nobody_elses(bench: Bench) -> None:
-    """Each as registered, and of this gateway; a payer who saved nothing has none."""
-    command = bench.register()
-    listed = KeysOf(customer=command.customer, extra=command.extra)
-    try:
-        bench.provider.check(listed)
-    except PaygateError:
-        raise NotHere("this PG's payers are not told apart by what a registration says of them") from None
-    expect(bench.do("keys", listed) == (), "a payer who has saved nothing has keys")
-    key = bench.new_key(command)
-    expect([i.billing_key for i in bench.do("keys", listed)] == [key], "the one key of a payer is not what is listed")
-    other = evolve(listed, customer=evolve(listed.customer, email="nobody-yet@mail.example"))
-    customers = bench.ask("keys", other)
-    expect(customers.value == () or listed.extra, f"a payer unknown to the PG: keys {customers}")
-
-
 @check(C.CHARGE, faces=SYNC)
 def a_key_that_the_pg_does_not_know_charges_nobody(bench: Bench) -> None:
     """Refused or unknown, never paid."""
