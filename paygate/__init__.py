@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Customer,
         DatedCharge,
         DeleteKey,
+        KeysOf,
         Pay,
         Register,
         Schedule,
@@ -108,8 +109,8 @@ _HOME = {
     "async_gateway": "AsyncGateway",
     "capability": "Absence CancelGuard Capability Certainty Fact Profile assumed documented observed",
     "clock": "Clock Deadline SystemClock",
-    "commands": "Cancel CancelWhole Charge Customer DatedCharge DeleteKey Pay Register Schedule SchedulesOf Unschedule "
-                "new_order_id",
+    "commands": "Cancel CancelWhole Charge Customer DatedCharge DeleteKey KeysOf Pay Register Schedule SchedulesOf "
+                "Unschedule new_order_id",
     "config": "from_environment",
     "errors": "BadCommand BadSettings Conflict Declined Forged InProgress NotFound NotSent OutcomeUnknown PaygateError "
               "RateLimited Refused SetupError Unauthorized UnknownProvider Unsupported",
@@ -140,14 +141,14 @@ __all__ = [
     "CancelWhole", "Cancellation", "Cancelled", "Capability", "Certainty", "ChangeInterval", "ChangeMethod",
     "ChangeMoney", "Charge", "Checkout", "ClientCall", "Clock", "Conflict", "Customer", "DatedCharge", "Deadline",
     "DeclineReason", "Declined", "DeleteKey", "DueReport", "Event", "EventKind", "Fact", "Flow", "Forged", "Gateway",
-    "Hint", "InProgress", "Interval", "KeyInfo", "KeyVault", "Kind", "Ledger", "LedgerError", "Line", "MemoryLedger",
-    "Money", "MoveNext", "NotFound", "NotSent", "Note", "OutcomeUnknown", "Path", "Pay", "PaygateError", "Payment",
-    "PaymentStatus", "Profile", "Provider", "ProviderSpec", "RateLimited", "Redirect", "Refused", "Register", "Renew",
-    "Report", "Request", "Response", "Retries", "Row", "Schedule", "ScheduleStatus", "ScheduledCharge", "SchedulesOf",
-    "Secret", "SetupError", "State", "Subject", "Subscribe", "SubscribeKey", "Subscription", "SubscriptionStatus",
-    "SystemClock", "Terms", "Token", "Trace", "Unauthorized", "Unit", "UnknownProvider", "Unschedule", "Unsubscribe",
-    "Unsupported", "Vault", "VaultError", "assumed", "connect", "connect_async", "documented", "from_environment",
-    "hookimpl", "new_order_id", "new_vault_key", "observed", "path",
+    "Hint", "InProgress", "Interval", "KeyInfo", "KeyVault", "KeysOf", "Kind", "Ledger", "LedgerError", "Line",
+    "MemoryLedger", "Money", "MoveNext", "NotFound", "NotSent", "Note", "OutcomeUnknown", "Path", "Pay",
+    "PaygateError", "Payment", "PaymentStatus", "Profile", "Provider", "ProviderSpec", "RateLimited", "Redirect",
+    "Refused", "Register", "Renew", "Report", "Request", "Response", "Retries", "Row", "Schedule", "ScheduleStatus",
+    "ScheduledCharge", "SchedulesOf", "Secret", "SetupError", "State", "Subject", "Subscribe", "SubscribeKey",
+    "Subscription", "SubscriptionStatus", "SystemClock", "Terms", "Token", "Trace", "Unauthorized", "Unit",
+    "UnknownProvider", "Unschedule", "Unsubscribe", "Unsupported", "Vault", "VaultError", "assumed", "connect",
+    "connect_async", "documented", "from_environment", "hookimpl", "new_order_id", "new_vault_key", "observed", "path",
 ]
 
 

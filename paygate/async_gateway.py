@@ -7,7 +7,18 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from .commands import Cancel, CancelWhole, Charge, DeleteKey, Pay, Register, Schedule, SchedulesOf, Unschedule
+from .commands import (
+    Cancel,
+    CancelWhole,
+    Charge,
+    DeleteKey,
+    KeysOf,
+    Pay,
+    Register,
+    Schedule,
+    SchedulesOf,
+    Unschedule,
+)
 from .drive import AsyncDriver
 from .gateway import Base
 from .joining import AsyncJoined
@@ -183,6 +194,10 @@ class AsyncGateway(Base):
     async def lookup_key(self, billing_key: BillingKey) -> KeyInfo:
         """What the PG knows of a billing key."""
         return await self._run(_reading.lookup_key(self._account, billing_key))
+
+    async def keys(self, command: KeysOf) -> tuple[KeyInfo, ...]:
+        """The billing keys that the PG has of one payer."""
+        return await self._run(_reading.keys(self._account, command))
 
     async def delete_key(self, command: DeleteKey) -> None:
         """Delete a billing key at the PG."""

@@ -29,6 +29,7 @@ class Capability(StrEnum):
     LOOKUP = "lookup"
     LISTING = "listing"
     LOOKUP_KEY = "lookup_key"
+    KEYS = "keys"
     DELETE_KEY = "delete_key"
     RECEIVE = "receive"
     SUBSCRIBE = "subscribe"

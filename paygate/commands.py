@@ -296,3 +296,11 @@ class SchedulesOf:
     def _after(self, _: Attribute[Any], value: datetime) -> None:
         if not timedelta() < value - self.start:
             raise BadCommand("end must lie after start; nothing was sent")
+
+
+@frozen(kw_only=True)
+class KeysOf:
+    """List the means of payment that the PG has saved for one payer (저장된 결제수단)."""
+
+    customer: Customer
+    extra: Extra = extra_field()

@@ -8,7 +8,18 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from .capability import Capability
-from .commands import Cancel, CancelWhole, Charge, DeleteKey, Pay, Register, Schedule, SchedulesOf, Unschedule
+from .commands import (
+    Cancel,
+    CancelWhole,
+    Charge,
+    DeleteKey,
+    KeysOf,
+    Pay,
+    Register,
+    Schedule,
+    SchedulesOf,
+    Unschedule,
+)
 from .drive import Driver
 from .errors import BadCommand, SetupError
 from .joining import Joined, refusal_inside
@@ -262,6 +273,10 @@ class Gateway(Base):
     def lookup_key(self, billing_key: BillingKey) -> KeyInfo:
         """What the PG knows of a billing key."""
         return self._run(_reading.lookup_key(self._account, billing_key))
+
+    def keys(self, command: KeysOf) -> tuple[KeyInfo, ...]:
+        """The billing keys that the PG has of one payer."""
+        return self._run(_reading.keys(self._account, command))
 
     def delete_key(self, command: DeleteKey) -> None:
         """Delete a billing key at the PG."""

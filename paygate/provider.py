@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from .capability import Capability, Profile
-from .commands import Cancel, Charge, DeleteKey, Pay, Register, Schedule, Unschedule
+from .commands import Cancel, Charge, DeleteKey, KeysOf, Pay, Register, Schedule, Unschedule
 from .errors import Unsupported
 from .flow import Flow
 from .model import Checkout, Hint, KeyInfo, Payment, ScheduledCharge
@@ -131,6 +131,10 @@ class Provider:
     def lookup_key(self, key: Secret, gateway: str) -> Flow[KeyInfo | None]:
         """What the PG knows of a billing key; None where it knows none. `gateway` goes into the BillingKey."""
         raise Unsupported("lookup_key is not offered; nothing was sent")
+
+    def keys(self, command: KeysOf, gateway: str) -> Flow[tuple[KeyInfo, ...]]:
+        """The billing keys the PG has of one payer; none where it does not know them. Nobody is made a customer."""
+        raise Unsupported("keys is not offered; nothing was sent")
 
     def delete_key(self, command: DeleteKey) -> Flow[None]:
         """Delete a billing key; repeating it changes nothing."""

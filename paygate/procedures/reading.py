@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ..capability import Capability
-from ..commands import DeleteKey, check_id
+from ..commands import DeleteKey, KeysOf, check_id
 from ..errors import BadCommand, NotFound, NotSent, OutcomeUnknown, Refused, Unauthorized
 from ..ledger.row import Book, Kind, Row, State
 from ..ledger.rules import UNRESOLVED, key_digest
@@ -107,6 +107,22 @@ def lookup_key(account: Account, billing_key: BillingKey) -> Steps[KeyInfo]:
     if is_key_elsewhere(account, info):
         raise OutcomeUnknown(OTHER_MODE)
     return info
+
+
+def keys(account: Account, command: KeysOf) -> Steps[tuple[KeyInfo, ...]]:
+    """The billing keys that the PG has of one payer.
+
+    Raises: OutcomeUnknown (the PG could not be asked).
+    """
+    account.require(Capability.KEYS)
+    account.check(command)
+    try:
+        found = yield from Talk(account).say(account.provider.keys(command, account.name))
+    except (NotSent, Unauthorized, OutcomeUnknown) as error:
+        raise not_asked("the payer's billing keys", error) from credentials(error)
+    if any(is_key_elsewhere(account, info) for info in found):
+        raise OutcomeUnknown(OTHER_MODE)
+    return found
 
 
 def is_key_elsewhere(account: Account, info: KeyInfo) -> bool:

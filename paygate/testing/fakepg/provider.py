@@ -206,7 +206,7 @@ def _claim(said: Mapping[str, Any], name: str) -> str | None:
 
 _SOURCE = "FakePG is what this file says"
 _NOT_OFFERED = {Capability.SUBSCRIBE, Capability.UNSUBSCRIBE, Capability.PAUSE, Capability.MOVE_NEXT,
-                Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD, Capability.RENEW}
+                Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD, Capability.RENEW, Capability.KEYS}
 
 FAKEPG = ProviderSpec(
     name="fakepg", title="FakePG (tests only)", settings=FakeSettings, build=FakeProvider,

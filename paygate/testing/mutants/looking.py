@@ -161,6 +161,12 @@ def binds_keys_to_the_providers_name(subject: Subject) -> Subject:
     return bent(subject, lookup_key=lambda right, self, key, gateway: right(key, subject.name))
 
 
+@mutant(C.KEYS, C.REGISTER)
+def lists_no_saved_keys(subject: Subject) -> Subject:
+    """A payer's saved keys are never there."""
+    return bent(subject, keys=on_value(lambda found, *_: ()))
+
+
 @mutant(C.SCHEDULES, C.SCHEDULE)
 def reads_the_first_page_only(subject: Subject) -> Subject:
     """A long list ends after ten."""

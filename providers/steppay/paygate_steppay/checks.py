@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from paygate.commands import Cancel, CancelWhole, Charge, Customer, DeleteKey, Pay, Register
+from paygate.commands import Cancel, CancelWhole, Charge, Customer, DeleteKey, KeysOf, Pay, Register
 from paygate.errors import BadCommand, Unsupported
 from paygate.money import Money
 from paygate.subscriptions import ChangeMethod, Renew, Subscribe
@@ -16,7 +16,7 @@ from .links import check_return_url
 from .settings import ManagedSettings
 
 _MANAGED = {"pay": ("customerId",), "register": ("customerId",), "subscribe": ("customerId",),
-            "cancel": ("ends_subscription",)}
+            "keysof": ("customerId",), "cancel": ("ends_subscription",)}
 _UNMANAGED = {"pay": ("paymentMethod",), "register": ("paymentMethod",), "charge": (), "cancel": ()}
 """Command → the fields it takes in `extra[provider]`."""
 
@@ -46,6 +46,11 @@ def managed(command: Any, settings: ManagedSettings) -> None:
                 raise BadCommand("ends_subscription must be True or False; nothing was sent")
         case DeleteKey():
             customers.parts(command.billing_key.value)
+        case KeysOf():
+            given = _extra(words.MANAGED, "keysof", command.extra, _MANAGED)
+            _customer_id(given.get("customerId"))
+            if given.get("customerId") is None and not command.customer.email:
+                raise BadCommand("customer.email is needed, or customerId in extra; nothing was sent")
 
 
 def unmanaged(command: Any) -> None:

@@ -33,8 +33,8 @@ _KEY = re.compile(r"([0-9]{1,19}):([0-9]{1,19})")
 _CARD = re.compile(r"[0-9*-]{8,}")
 
 
-def find_or_create(asking: Asking, payer: Customer) -> Flow[int]:
-    """The number of the customer with the payer's e-mail address; the lowest of several.
+def find(asking: Asking, payer: Customer) -> Flow[int | None]:
+    """The number of the customer with the payer's e-mail address, the lowest of several; None where there is none.
 
     The address goes into the query as a Secret, so that nothing shows it.
 
@@ -49,8 +49,18 @@ def find_or_create(asking: Asking, payer: Customer) -> Flow[int]:
         found += numbers
         if not more:
             break
-    if found:
-        return min(found)
+    return min(found, default=None)
+
+
+def find_or_create(asking: Asking, payer: Customer) -> Flow[int]:
+    """As `find`, and a new customer where there is none.
+
+    Raises: Refused, OutcomeUnknown. Nothing here moves money.
+    """
+    found = yield from find(asking, payer)
+    if found is not None:
+        return found
+    assert payer.email is not None  # checks.py asks for it
     return understood(_made, accepted((yield asking.send("POST", path("/api/v1/customers"), body(payer)))), payer.email)
 
 
@@ -132,10 +142,22 @@ def key_info(content: Any, key: Secret, gateway: str) -> KeyInfo | None:
     """
     _, wanted = parts(key)
     info = next((text for number, text in _methods(content) if str(number) == wanted), None)
-    if info is None:
-        return None
-    card = _CARD.search(info)
-    return KeyInfo(billing_key=BillingKey(gateway, key), method=info.partition(" ")[0] or None,
+    return None if info is None else _info(info, key, gateway)
+
+
+def key_infos(content: Any, customer: int, gateway: str) -> tuple[KeyInfo, ...]:
+    """What a customer's record says of all their saved means of payment.
+
+    Raises: Unreadable.
+    """
+    if number_of(content) != customer:
+        raise Unreadable("it is another customer's record")
+    return tuple(_info(text, key_of(customer, number), gateway) for number, text in _methods(content))
+
+
+def _info(text: str, key: Secret, gateway: str) -> KeyInfo:
+    card = _CARD.search(text)
+    return KeyInfo(billing_key=BillingKey(gateway, key), method=text.partition(" ")[0] or None,
                    card_number=card.group() if card else None)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import evolve
 
-from paygate.commands import Cancel, Customer, DeleteKey, Pay, Register
+from paygate.commands import Cancel, Customer, DeleteKey, KeysOf, Pay, Register
 from paygate.errors import BadCommand
 from paygate.flow import Flow
 from paygate.model import Checkout, Hint, KeyInfo, Payment
@@ -123,6 +123,15 @@ class Managed(Provider):
         customer, _ = customers.parts(key)
         found = known((yield self._asking.get(path("/api/v1/customers/{}", customer))))
         return None if found is None else understood(customers.key_info, found, key, gateway)
+
+    def keys(self, command: KeysOf, gateway: str) -> Flow[tuple[KeyInfo, ...]]:
+        """Every saved means of payment of the customer that `register` would use; nobody is made a customer."""
+        stated = command.extra.get(words.MANAGED, {}).get("customerId")
+        customer = stated or (yield from customers.find(self._asking, command.customer))
+        if customer is None:
+            return ()
+        found = known((yield self._asking.get(path("/api/v1/customers/{}", str(customer)))))
+        return () if found is None else understood(customers.key_infos, found, int(customer), gateway)
 
     def delete_key(self, command: DeleteKey) -> Flow[None]:
         """Delete a saved means of payment; one that is gone already is deleted. Subscriptions that use it cannot renew.

@@ -7,8 +7,8 @@ from paygate.capability import Absence, CancelGuard, Capability, Profile, assume
 _SHARED = {Capability.PAY, Capability.REGISTER, Capability.CANCEL, Capability.CANCEL_PARTLY, Capability.LOOKUP,
            Capability.RECEIVE}
 MANAGED_CAPABILITIES = frozenset(_SHARED | {
-    Capability.LOOKUP_KEY, Capability.DELETE_KEY, Capability.SUBSCRIBE, Capability.UNSUBSCRIBE, Capability.PAUSE,
-    Capability.MOVE_NEXT, Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD, Capability.RENEW})
+    Capability.LOOKUP_KEY, Capability.KEYS, Capability.DELETE_KEY, Capability.SUBSCRIBE, Capability.UNSUBSCRIBE,
+    Capability.PAUSE, Capability.MOVE_NEXT, Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD, Capability.RENEW})
 """No CHARGE: a merchant's token cannot charge a saved means of payment. RENEW takes a subscription's own price."""
 UNMANAGED_CAPABILITIES = frozenset(_SHARED | {Capability.CHARGE})
 

@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 from paygate_steppay import Managed, ManagedSettings, Unmanaged, UnmanagedSettings, customers
 
-from paygate.commands import Cancel, Charge, Customer, DeleteKey, Pay, Register
+from paygate.commands import Cancel, Charge, Customer, DeleteKey, KeysOf, Pay, Register
 from paygate.errors import BadCommand, NotFound, OutcomeUnknown, RateLimited, Refused, Unauthorized, Unsupported
 from paygate.flow import Flow
 from paygate.model import BillingKey, ClientCall, Hint, Payment, PaymentStatus, Redirect
@@ -262,6 +262,23 @@ def test_registering_orders_a_means_of_payment_and_its_key_is_the_one_that_was_n
     _, info = run(MANAGED.lookup_key(Secret("5:3"), "shop"), says(methods))
     assert (info.method, info.card_number) == ("XX카드", "541600**********")
     assert run(MANAGED.lookup_key(Secret("5:9"), "shop"), says(methods))[1] is None
+
+
+def test_the_means_of_payment_that_a_payer_has_saved_are_listed() -> None:
+    record = {"id": 5, "paymentMethods": [{"id": 3, "paymentInfo": "XX카드 541600**********"}, {"id": 4}]}
+    command = KeysOf(customer=REGISTER.customer)
+    asked, found = run(MANAGED.keys(command, "shop"), says(CUSTOMERS), says(record))
+    assert [(i.billing_key.reveal(), i.method) for i in found] == [("5:3", "XX카드"), ("5:4", None)]
+    assert asked[1:] == [get("/api/v1/customers/{}", "5")]
+    nobody = {**CUSTOMERS, "content": [], "last": True}
+    assert run(MANAGED.keys(command, "shop"), says(nobody)) == (asked[:1], ())
+    stated = KeysOf(customer=Customer(), extra={"steppay-managed": {"customerId": 5}})
+    assert run(MANAGED.keys(stated, "shop"), says(record))[0] == asked[1:]
+    assert run(MANAGED.keys(stated, "shop"), says(NO, 404))[1] == ()
+    with pytest.raises(OutcomeUnknown):
+        run(MANAGED.keys(stated, "shop"), says({**record, "id": 6}))
+    with pytest.raises(BadCommand, match="email"):
+        MANAGED.check(KeysOf(customer=Customer(name="Kim")))
 
 
 @pytest.mark.parametrize(("note", "customer"), [

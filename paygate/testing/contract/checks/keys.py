@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from ....capability import Capability
-from ....commands import DeleteKey, Register
+from ....commands import DeleteKey, KeysOf, Register
 from ....errors import BadCommand, Declined, NotFound, PaygateError
 from ....model import BillingKey
 from ..bench import REASON, Bench
@@ -93,6 +93,23 @@ def plain_registration(bench: Bench, word: str) -> Register:
     except PaygateError:
         return command
     return plain
+
+
+@check(C.KEYS, C.REGISTER)
+def the_keys_of_a_payer_are_listed_and_nobody_elses(bench: Bench) -> None:
+    """Each as registered, and of this gateway; a payer who saved nothing has none."""
+    command = bench.register()
+    listed = KeysOf(customer=command.customer, extra=command.extra)
+    try:
+        bench.provider.check(listed)
+    except PaygateError:
+        raise NotHere("this PG's payers are not told apart by what a registration says of them") from None
+    expect(bench.do("keys", listed) == (), "a payer who has saved nothing has keys")
+    key = bench.new_key(command)
+    expect([i.billing_key for i in bench.do("keys", listed)] == [key], "the one key of a payer is not what is listed")
+    other = evolve(listed, customer=evolve(listed.customer, email="nobody-yet@mail.example"))
+    customers = bench.ask("keys", other)
+    expect(customers.value == () or listed.extra, f"a payer unknown to the PG: keys {customers}")
 
 
 @check(C.CHARGE, faces=SYNC)
