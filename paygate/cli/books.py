@@ -60,12 +60,21 @@ def opened(ledger: str | None, name: str | None) -> Iterator[Gateway]:
 
     Raises: BadSettings.
     """
+    with usable(), connect(**gateway_arguments(ledger, name)) as gate:
+        gate._run(inbox.adopt(gate._account))
+        yield gate
+
+
+@contextmanager
+def usable() -> Iterator[None]:
+    """A ledger that cannot be used is no doubt about money: the command could not run.
+
+    Raises: BadSettings.
+    """
     try:
-        with connect(**gateway_arguments(ledger, name)) as gate:
-            gate._run(inbox.adopt(gate._account))
-            yield gate
+        yield
     except OutcomeUnknown as error:
-        if isinstance(error.__cause__, LedgerError):  # Not a doubt about money: the command could not run.
+        if isinstance(error.__cause__, LedgerError):
             raise BadSettings(f"the ledger cannot be used: {error.__cause__}") from None
         raise
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
-from ..errors import BadSettings
+from ..errors import BadCommand, BadSettings
 from ..gateway import Gateway
 from ..ledger.row import Kind, Row
 from ..money import Money
@@ -21,12 +22,14 @@ from .reconcile import instant
 
 _LONGEST = 1000
 """How many charges of one subscription a forecast lists."""
+_ZONE = ZoneInfo("Asia/Seoul")
 Coming = tuple[datetime, str, Money]
 
 
 @click.command()
 @click.option("--until", metavar="WHEN", default="31d", show_default=True,
-              help="36h, 7d from now on, or an instant such as 2026-02-01T00:00+09:00.")
+              help="36h, 7d from now on; a day in Seoul, to its end, such as 2026-02-01; or an instant such as "
+                   "2026-02-01T00:00+09:00.")
 @click.option("--plot", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Draw the sums of each day into FILE (.svg or .png); needs the extra `plot`.")
 @click.option("--dry-run", is_flag=True, help="What this command does anyway: it charges nothing.")
@@ -35,8 +38,7 @@ def command(until: str, plot: Path | None, ledger: str | None, name: str | None,
             dry_run: bool) -> None:
     """List the charges that are due by WHEN, with those of later periods of each subscription. Nothing is charged."""
     with opened(ledger, name) as gate:
-        now = datetime.now(UTC)
-        end = now + (now - instant(until, now)) if until[-1:] in ("m", "h", "d") else instant(until, now)
+        end = _end(until, datetime.now(UTC))
         coming = forecast(gate, end)
     sums = sums_of(coming)
     if as_json:
@@ -49,6 +51,21 @@ def command(until: str, plot: Path | None, ledger: str | None, name: str | None,
         click.echo(f"{len(coming)} charges: {', '.join(map(str, sums.values())) or 'nothing'}")
     if plot is not None:
         draw(coming, plot)
+
+
+def _end(until: str, now: datetime) -> datetime:
+    """The instant that `--until` names.
+
+    Raises: BadCommand.
+    """
+    try:
+        day = date.fromisoformat(until) if len(until) == len("2026-02-01") else None
+        if day is not None:
+            return datetime(day.year, day.month, day.day, tzinfo=_ZONE) + timedelta(days=1)
+        return now + (now - instant(until, now)) if until[-1:] in ("m", "h", "d") else instant(until, now)
+    except (OverflowError, ValueError):
+        raise BadCommand("--until is 36h, 7d or the like, a day such as 2026-02-01, or an instant with its zone, such "
+                         "as 2026-01-05T09:00+09:00") from None
 
 
 def forecast(gate: Gateway, end: datetime) -> list[Coming]:

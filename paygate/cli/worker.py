@@ -14,11 +14,10 @@ from typing import Any
 import click
 
 from ..errors import BadSettings
-from ..ledger.row import LedgerError
 from ..procedures import inbox
 from ..procedures.due import DueReport
 from ..workers.loop import Tally, work
-from .books import gateway_arguments, ledger_options
+from .books import OPEN, gateway_arguments, ledger_options, usable
 
 _LOG_EVERY_S = 10.0
 
@@ -30,21 +29,23 @@ _LOG_EVERY_S = 10.0
               help="At most N charges a second are begun: what the PG allows.")
 @click.option("--once", is_flag=True, help="End when nothing is due any more; for cron.")
 @ledger_options
-def command(concurrent: int, per_second: float | None, once: bool, ledger: str | None, name: str | None,
-            as_json: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, concurrent: int, per_second: float | None, once: bool, ledger: str | None,
+            name: str | None, as_json: bool) -> None:
     """Charge what is due: dated charges and subscriptions that paygate runs.
 
     SIGTERM and Ctrl-C end it after the charges that are under way. On a terminal it shows its progress, elsewhere it
     writes a line of JSON for each charge that did not succeed, and one every ten seconds.
+
+    Exit code: 0 all that was taken up is decided, 1 something of it is not and is taken up again by itself.
     """
     arguments = gateway_arguments(ledger, name)
     if "vault" not in arguments:
         raise BadSettings("PAYGATE_VAULT_KEYS is not set: without a vault there is nothing that paygate could charge")
-    try:
+    with usable():
         tally = asyncio.run(_run(arguments, concurrent, per_second, once, quiet=as_json))
-    except LedgerError as error:
-        raise BadSettings(f"the ledger cannot be used: {error}") from None
     _line("done", tally)
+    ctx.exit(OPEN if tally.unknown or tally.waiting or tally.failed else 0)
 
 
 async def _run(arguments: dict[str, Any], concurrent: int, per_s: float | None, once: bool, *, quiet: bool) -> Tally:

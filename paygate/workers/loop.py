@@ -9,8 +9,8 @@ from collections.abc import Callable
 from attrs import define, field
 
 from ..async_gateway import AsyncGateway
-from ..errors import BadCommand
-from ..ledger.row import LedgerError, Row
+from ..errors import BadCommand, OutcomeUnknown
+from ..ledger.row import Row
 from ..procedures.due import DueReport
 
 _BATCH = 200
@@ -81,18 +81,22 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
     if type(concurrent) is not int or not 1 <= concurrent <= 10_000:
         raise BadCommand("concurrent is 1 to 10,000 charges at a time; nothing was sent")
     stop = stop or asyncio.Event()
-    pace, tally, busy = Pace(per_s), Tally(), set[asyncio.Task[None]]()
+    pace, tally, busy, done = Pace(per_s), Tally(), set[asyncio.Task[None]](), asyncio.Event()
     looked = time.monotonic()
 
     async def carry_out(id: str, fence: int) -> None:
         await pace.wait()
         try:
             report = await gate.execute(id, fence)
-        except LedgerError as error:
-            report = DueReport(taken_up=1, failed={id: f"the ledger failed ({error})"})
+        except OutcomeUnknown as error:  # The ledger's trouble; the claim runs out, and it is taken up again.
+            report = DueReport(taken_up=1, failed={id: str(error)})
         tally.add(report)
         if heard is not None:
             heard(tally, report)
+
+    def over(task: asyncio.Task[None]) -> None:
+        busy.discard(task)
+        done.set()
 
     try:
         while not stop.is_set():
@@ -101,13 +105,14 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
                 for row in rows:
                     task = asyncio.create_task(carry_out(row.id, row.fence))
                     busy.add(task)
-                    task.add_done_callback(busy.discard)
+                    task.add_done_callback(over)
                 if not rows and not busy and until_empty:
                     break
                 if rows:
                     await asyncio.sleep(0)
                     continue
-            await _pause(busy, stop, poll_s)
+            await _pause(done, stop, poll_s)
+            done.clear()
             if time.monotonic() - looked >= _RECONCILE_S:
                 looked = time.monotonic()
                 await _settled(gate)
@@ -120,21 +125,22 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
 async def _claimed(gate: AsyncGateway, limit: int) -> list[Row]:
     try:
         return await gate.claim_due(limit)
-    except LedgerError:
-        return []
+    except OutcomeUnknown:
+        return []  # The ledger cannot be used; asked again at the next turn.
 
 
 async def _settled(gate: AsyncGateway) -> None:
     try:
         await gate.reconcile()
-    except LedgerError:
+    except OutcomeUnknown:
         pass  # Asked again at the next turn.
 
 
-async def _pause(busy: set[asyncio.Task[None]], stop: asyncio.Event, poll_s: float) -> None:
+async def _pause(done: asyncio.Event, stop: asyncio.Event, poll_s: float) -> None:
     """Until a charge is done, `stop` is set, or it is time to look again."""
-    stopped = asyncio.create_task(stop.wait())
+    waits = [asyncio.create_task(event.wait()) for event in (done, stop)]
     try:
-        await asyncio.wait({stopped, *busy}, timeout=poll_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=poll_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stopped.cancel()
+        for wait in waits:
+            wait.cancel()

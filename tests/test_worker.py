@@ -1,0 +1,267 @@
+"""The embedded worker: how much it takes up, what it counts, and what makes it stop. The PG's journal is the judge."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
+
+from drawer import Drawer
+from shop import KEY, STORES, schedule, store, won
+
+from paygate import BadCommand, DatedCharge, DueReport, Ledger, MemoryLedger, Schedule, connect_async
+from paygate.ledger.row import LedgerError, Note, Row, State
+from paygate.testing.fakepg import FAKEPG, FakePG
+from paygate.testing.transport import EmulatorTransport
+from paygate.workers import loop
+from paygate.workers.loop import Pace, Tally, work
+
+LATE = 3600.0
+
+
+class Line(EmulatorTransport):
+    """A line to the PG that takes a turn of the event loop, counts who is on it, and tells of each charge."""
+
+    def __init__(self, pg: FakePG, heard: Callable[[], object] = lambda: None) -> None:
+        super().__init__(pg)
+        self.under_way = self.most = 0
+        self.heard = heard
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/charges":
+            return await super().handle_async_request(request)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        self.heard()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.under_way -= 1
+        return await super().handle_async_request(request)
+
+
+class Shop:
+    """A merchant whose dated charges paygate runs."""
+
+    def __init__(self, ledger: Ledger | None = None, pg: FakePG | None = None,
+                 heard: Callable[[], object] = lambda: None) -> None:
+        self.pg = pg or FakePG()
+        self.pg.issue_key(KEY.reveal())
+        self.clock = self.pg.clock
+        self.line = Line(self.pg, heard)
+        self.ledger = ledger or MemoryLedger()
+        self.gate = connect_async(FAKEPG, self.pg.settings(), ledger=self.ledger, clock=self.clock, vault=Drawer(),
+                                  http=self.line)
+
+    async def __aenter__(self) -> Shop:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.gate.close()
+
+    async def owe(self, count: int, amount: Callable[[int], int] = lambda _: 14_000) -> None:
+        """Write down charges, and let them become due."""
+        asked = schedule(self, "s1")  # type: ignore[arg-type]
+        await self.gate.schedule(Schedule(billing_key=KEY, run_by="paygate", charges=[
+            DatedCharge(order_id=f"s{n}", due_at=asked.charges[0].due_at, money=won(amount(n)), title="Tea")
+            for n in range(count)]))
+        self.clock.advance(LATE)
+
+    @property
+    def taken(self) -> list[str]:
+        return sorted(m.order_id for m in self.pg.journal.entries)
+
+
+def ids(count: int) -> list[str]:
+    return sorted(f"s{n}" for n in range(count))
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_all_that_is_due_is_charged_once_and_no_more_at_a_time_than_said(kind: str, tmp_path: Path) -> None:
+    ledger = store(kind, tmp_path)
+
+    async def scene() -> None:
+        async with Shop(ledger) as shop:
+            await shop.owe(23)
+            tally = await work(shop.gate, concurrent=4, until_empty=True)
+            assert (tally.taken_up, tally.paid) == (23, 23)
+            assert shop.taken == ids(23)
+            assert 1 < shop.line.most <= 4
+            assert (await work(shop.gate, until_empty=True)).taken_up == 0
+
+    asyncio.run(scene())
+    ledger.close()
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_two_workers_at_once_charge_each_once(kind: str, tmp_path: Path) -> None:
+    ledger, pg = store(kind, tmp_path), FakePG()
+
+    async def scene() -> None:
+        async with Shop(ledger, pg) as one, Shop(ledger, pg) as two:
+            await one.owe(20)
+            tallies = await asyncio.gather(*[work(shop.gate, concurrent=3, until_empty=True) for shop in (one, two)])
+            assert sum(tally.paid for tally in tallies) == 20
+            assert one.taken == ids(20)
+
+    asyncio.run(scene())
+    ledger.close()
+
+
+def test_what_became_of_each_is_counted_and_told() -> None:
+    async def scene() -> None:
+        async with Shop() as shop:
+            await shop.owe(3, lambda n: 14_001 if n == 1 else 14_000)
+            heard: list[tuple[int, DueReport]] = []
+            await work(shop.gate, concurrent=1, until_empty=True, heard=lambda tally, report: heard.append(
+                (tally.taken_up, report)))
+            assert [count for count, _ in heard] == [1, 2, 3]
+            assert [report.declined for _, report in heard] == [[], ["s1"], []]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("fault", "count"), [("drop_before", "unknown"), ("refuse", "waiting")])
+def test_what_is_not_certain_is_not_counted_as_paid(fault: str, count: str) -> None:
+    async def scene() -> None:
+        async with Shop() as shop:
+            await shop.owe(1)
+            shop.pg.fault(fault, on="POST /charges", times=9)
+            shop.pg.fault("error_500_before", on="GET /payments", times=9)
+            tally = await work(shop.gate, until_empty=True)
+            assert (tally.taken_up, tally.paid, getattr(tally, count)) == (1, 0, 1)
+
+    asyncio.run(scene())
+
+
+def test_told_to_stop_it_finishes_what_it_began_and_takes_up_nothing_more() -> None:
+    async def scene() -> None:
+        stop = asyncio.Event()
+        async with Shop(heard=stop.set) as shop:
+            await shop.owe(9)
+            tally = await work(shop.gate, concurrent=2, stop=stop)
+            assert tally.paid == tally.taken_up == len(shop.taken) == 2
+            assert len(await shop.gate.claim_due()) == 7
+
+    asyncio.run(scene())
+
+
+def test_it_waits_for_what_falls_due_later() -> None:
+    async def scene() -> None:
+        stop = asyncio.Event()
+        async with Shop() as shop:
+            running = asyncio.create_task(work(shop.gate, poll_s=0.001, stop=stop, heard=lambda *_: stop.set()))
+            await asyncio.sleep(0.01)
+            assert not running.done()
+            await shop.owe(1)
+            assert (await asyncio.wait_for(running, 60)).paid == 1
+
+    asyncio.run(scene())
+
+
+class Trouble(MemoryLedger):
+    """A ledger that cannot be reached for a while."""
+
+    def __init__(self, verb: str, times: int) -> None:
+        super().__init__()
+        self.verb, self.times = verb, times
+
+    def _fail(self, verb: str) -> None:
+        if verb == self.verb and self.times:
+            self.times -= 1
+            raise LedgerError("not reachable")
+
+    def claim(self, gateway: str, now: float, limit: int, until: float, note: Note) -> list[Row]:
+        self._fail("claim")
+        return super().claim(gateway, now, limit, until, note)
+
+    def change(self, row: Row, note: Note) -> Row | None:
+        if row.state is State.SENT:
+            self._fail("change")
+        return super().change(row, note)
+
+
+def test_a_ledger_that_cannot_be_reached_is_waited_for() -> None:
+    async def scene() -> None:
+        stop = asyncio.Event()
+        async with Shop(Trouble("claim", 3)) as shop:
+            await shop.owe(1)
+            worked = work(shop.gate, poll_s=0.001, stop=stop, heard=lambda *_: stop.set())
+            assert (await asyncio.wait_for(worked, 60)).paid == 1
+
+    asyncio.run(scene())
+
+
+def test_where_the_ledger_fails_in_the_middle_nothing_is_sent_and_the_worker_goes_on() -> None:
+    async def scene() -> None:
+        async with Shop(Trouble("change", 3)) as shop:
+            await shop.owe(2)
+            tally = await work(shop.gate, concurrent=1, until_empty=True)
+            assert (tally.taken_up, tally.paid) == (2, 1)
+            assert len(shop.taken) == 1
+            shop.clock.advance(LATE)
+            assert (await work(shop.gate, until_empty=True)).paid == 1
+            assert shop.taken == ids(2)
+
+    asyncio.run(scene())
+
+
+def test_what_is_in_doubt_is_settled_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_RECONCILE_S", 0.0)
+
+    async def scene() -> None:
+        stop = asyncio.Event()
+        async with Shop() as shop:
+            await shop.owe(1)
+            shop.pg.fault("drop_after", on="POST /charges")
+            shop.pg.fault("error_500_before", on="GET /payments", times=9)
+            assert (await work(shop.gate, until_empty=True)).unknown == 1
+            shop.pg.faults.clear()
+            shop.clock.advance(LATE)
+            running = asyncio.create_task(work(shop.gate, poll_s=0.001, stop=stop))
+            for _ in range(30_000):
+                if not await shop.gate.pending():
+                    break
+                await asyncio.sleep(0.001)
+            stop.set()
+            await asyncio.wait_for(running, 60)
+            assert await shop.gate.pending() == []
+            assert shop.taken == ids(1)
+
+    asyncio.run(scene())
+
+
+def test_a_pace_is_kept_whatever_the_number_at_a_time() -> None:
+    async def scene() -> float:
+        async with Shop() as shop:
+            await shop.owe(11)
+            began = time.monotonic()
+            assert (await work(shop.gate, concurrent=11, per_s=100.0, until_empty=True)).paid == 11
+            return time.monotonic() - began
+
+    assert asyncio.run(scene()) >= 0.099
+
+
+def test_without_a_pace_nobody_waits() -> None:
+    asyncio.run(asyncio.wait_for(Pace().wait(), 60))
+    assert Tally(began=time.monotonic() - 2, taken_up=4).per_s == pytest.approx(2, abs=0.5)
+
+
+@pytest.mark.parametrize("said", [{"concurrent": 0}, {"concurrent": 10_001}, {"concurrent": True}, {"per_s": 0.0},
+                                  {"per_s": 10_001.0}])
+def test_what_makes_no_sense_is_refused_before_anything_is_sent(said: dict[str, Any]) -> None:
+    async def scene() -> None:
+        async with Shop() as shop:
+            await shop.owe(1)
+            with pytest.raises(BadCommand, match="nothing was sent"):
+                await work(shop.gate, until_empty=True, **said)
+            assert shop.pg.calls == []
+
+    asyncio.run(scene())
