@@ -99,7 +99,9 @@ class _Shared:
     mode: Literal["test", "live"] = field(default="test", validator=_mode)
     """Test mode is a switch of each PG in the portal, and no answer tells it: this says what you set there."""
     webhook_keys: tuple[Secret, ...] = field(default=(), converter=_credentials)
-    """Verification keys of V2 webhooks, several while they are rotated. Without one, signed webhooks are refused."""
+    """Verification keys of V2 webhooks, several while they are rotated. Without one, a signed webhook is
+    neither believed nor called forged: BadSettings.
+    """
     utc_offset_hours: int = field(default=0, validator=_between(-12, 14))
     """Offset of the PG's zone-less times: UTC by all evidence but one integrator's code."""
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from attrs import evolve
 
-from paygate.errors import Forged
+from paygate.errors import BadSettings, Forged
 from paygate.model import Hint, SubjectKind
 from paygate.secret import Secret
 from paygate.text import is_clean
@@ -57,7 +57,8 @@ def verify(header: str, body: bytes, keys: Sequence[Secret], now: datetime) -> i
 
     Returns when it was signed, in seconds since 1970.
 
-    Raises: Forged, also for one signed more than 300 seconds from `now`.
+    Raises: Forged, also for one signed more than 300 seconds from `now`; BadSettings where we have no key: it may well
+    be genuine, so the PG has to send it again.
     """
     match = _HEADER.fullmatch(header)
     marks = match.group(2).split(";") if match else []
@@ -65,6 +66,9 @@ def verify(header: str, body: bytes, keys: Sequence[Secret], now: datetime) -> i
         raise Forged("a webhook whose signature header is not the PG's; nothing was changed")
     if abs(now.timestamp() - int(match.group(1))) > TOLERANCE_S:
         raise Forged("a webhook signed too long ago; nothing was changed")
+    if not keys:
+        raise BadSettings("a webhook is signed, but settings.webhook_keys is empty: put the portal's verification key "
+                          "there; nothing was changed")
     text = match.group(1).encode("ascii") + b"." + body
     fits = False
     for key in keys:
@@ -79,7 +83,7 @@ def verify(header: str, body: bytes, keys: Sequence[Secret], now: datetime) -> i
 def read(headers: Mapping[str, str], body: bytes, now: datetime, keys: Sequence[Secret], *, managed: bool) -> Hint:
     """What a webhook claims.
 
-    Raises: Forged.
+    Raises: Forged; BadSettings for a signed one where we have no key.
     """
     check_size(body)
     if HEADER in headers:

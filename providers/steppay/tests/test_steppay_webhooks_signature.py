@@ -18,13 +18,16 @@ from paygate_steppay import paygate_providers
 from paygate_steppay.emulator import ManagedEmulator, Switches, UnmanagedEmulator
 
 from paygate.assemble import connect
-from paygate.errors import Declined, Forged, OutcomeUnknown
+from paygate.errors import BadSettings, Declined, Forged, OutcomeUnknown
 from paygate.gateway import Gateway
 from paygate.ledger import MemoryLedger
 from paygate.ledger.row import State
 from paygate.model import Event, EventKind
 from paygate.testing.emulator import VirtualClock
 from paygate.testing.transport import EmulatorTransport
+from paygate.web import Inbox, Receiver
+from paygate.web.exchange import Asked
+from paygate.web.run import carry_out
 
 SPECS = {spec.name: spec for spec in paygate_providers()}
 NOW = 1_767_582_000
@@ -107,10 +110,35 @@ def test_none_of_our_keys_among_five_is_refused_and_so_are_six(shop: Shop, signe
         shop.gate.receive(header(NOW, *[mark(key, NOW, OTHER) for key in signers]), OTHER)
 
 
-def test_without_a_key_of_ours_nothing_signed_is_believed() -> None:
-    keyless = Shop(UnmanagedEmulator)
-    with pytest.raises(Forged):
+@pytest.mark.parametrize("kind", [ManagedEmulator, UnmanagedEmulator])
+def test_without_a_key_of_ours_a_signed_message_is_neither_believed_nor_called_forged(
+        kind: type[ManagedEmulator | UnmanagedEmulator]) -> None:
+    keyless = Shop(kind)
+    with pytest.raises(BadSettings, match=r"settings\.webhook_keys is empty: put the portal's verification key there"):
         keyless.send(OTHER)
+    with pytest.raises(Forged):
+        keyless.send(OTHER, at=keyless.now() - 301)
+
+
+def test_without_a_key_of_ours_the_pg_is_asked_to_send_again() -> None:
+    keyless = Shop(UnmanagedEmulator)
+    receiver = Receiver(Inbox(keyless.gate), url="https://shop.example/pay", secret="s" * 32,
+                        order=lambda visit: "/", done=lambda visit, outcome: "/")
+    headers = {name.lower(): value for name, value in header(NOW, mark("k1", NOW, OTHER)).items()}
+    answer = carry_out(receiver.answer(Asked(method="POST", path="/webhooks/steppay-unmanaged", headers=headers)),
+                       lambda _: OTHER)
+    assert answer.status == 503
+
+
+def test_the_sandboxs_own_signed_webhooks_are_believed_with_the_settings_it_prints() -> None:
+    pg = UnmanagedEmulator(switches=Switches(hooks=("v2",)))
+    gate = connect(SPECS[pg.name], pg.settings(), ledger=MemoryLedger(), http=EmulatorTransport(pg), clock=pg.clock)
+    pg.controls()["set_webhook_url"](url="http://127.0.0.1:8000/hook", kind="v2")
+    command = pg.story().pay
+    assert command is not None
+    pg.browse(gate.pay(command).action.to_dict())
+    sent = [gate.receive(hook.headers, hook.body) for hook in pg.hooks]
+    assert [e.kind for e in sent] == [EventKind.PAYMENT_PAID]
 
 
 RIGHT = mark("k1", NOW, OTHER)

@@ -102,7 +102,7 @@ class ManagedEmulator(_StepPay):
 
 
 class UnmanagedEmulator(_StepPay):
-    """StepPay as a 비관리형 merchant meets it: a browser script, idKeys, unsigned webhooks."""
+    """StepPay as a 비관리형 merchant meets it: a browser script, idKeys, webhooks V1 unless V2 is switched on."""
 
     name = "steppay-unmanaged"
     page_settings = (("script_url", STANDIN),)
@@ -110,7 +110,7 @@ class UnmanagedEmulator(_StepPay):
 
     def settings(self) -> dict[str, Any]:
         return {"secret_token": self.pg.token, "payment_key": self.pg.payment_key, "payment_gateway": "NICE",
-                "mode": "test"}
+                "mode": "test", "webhook_keys": list(self.pg.webhook_keys)}
 
     def story(self) -> Story:
         return story.unmanaged()
