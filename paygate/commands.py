@@ -276,7 +276,9 @@ class CancelWhole:
 
 @frozen(kw_only=True)
 class DeleteKey:
-    """Delete a billing key at the PG. Refused while dated charges or unknown outcomes hang on it, unless `force`."""
+    """Delete a billing key at the PG. Refused while subscriptions, dated charges or unknown outcomes hang on it, unless
+    `force`.
+    """
 
     billing_key: BillingKey = field(validator=check_key)
     reason: str = field(validator=limited_text(200))

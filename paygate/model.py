@@ -262,6 +262,8 @@ class Hint:
     """
     claim: str | None = None
     """The status it claims, in the PG's word."""
+    says_paid: bool = False
+    """True where it claims that the money was taken: a record that says no may then be an old one."""
     code: str | None = None
     message: str | None = None
     kind: SubjectKind | Literal["payment"] = "payment"
@@ -302,7 +304,9 @@ class EventKind(StrEnum):
 
 @frozen(kw_only=True)
 class Subject:
-    """What an event is about where it is no payment. `event` is the PG's own word for what happened."""
+    """What an event is about where it is no payment. `event` is the PG's own word for what happened, or the status of a
+    subscription that paygate runs.
+    """
 
     kind: SubjectKind
     provider_id: str | None

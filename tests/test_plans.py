@@ -21,6 +21,7 @@ from drawer import Drawer
 from shop import FACES, KEY, Shop, schedule, unschedule, won
 
 from paygate import (
+    BadCommand,
     BillingKey,
     ChangeInterval,
     ChangeMethod,
@@ -28,6 +29,7 @@ from paygate import (
     Conflict,
     DatedCharge,
     Declined,
+    DeleteKey,
     InProgress,
     Interval,
     MemoryLedger,
@@ -44,9 +46,14 @@ from paygate import (
     Unsubscribe,
     Unsupported,
 )
-from paygate.procedures import due
+from paygate.ledger.row import Book, Kind
+from paygate.procedures import due, plan_changes
+from paygate.procedures import inbox as inbox_rules
+from paygate.procedures.inbox import adopt
+from paygate.procedures.steps import Entry
 from paygate.testing.emulator import FaultKind
 from paygate.testing.fakepg import FakePG
+from paygate.web import Inbox
 
 DAY = 86_400.0
 MONTH = Interval("month")
@@ -164,7 +171,8 @@ def test_after_downtime_the_terms_say_what_is_charged(catch_up: str, periods: li
 
 
 def test_times_and_until_end_a_subscription() -> None:
-    for terms in ({"times": 3}, {"until": datetime(2026, 3, 20, tzinfo=UTC)}):
+    ends: list[dict[str, Any]] = [{"times": 3}, {"until": datetime(2026, 3, 20, tzinfo=UTC)}]
+    for terms in ends:
         with open_shop() as shop:
             begin(shop, **terms)
             live(shop, 150)
@@ -433,7 +441,8 @@ def _none_forgotten(shop: Shop, pg: FakePG, is_begun: bool) -> None:
         return
     from paygate.procedures.roll import plan_of
 
-    row = shop.ledger.get("fakepg/test", "plan", "sub")
+    row = shop.ledger.get("fakepg/test", Book.PLAN, "sub")
+    assert row is not None
     plan = plan_of(row)
     taken = {_period(m.order_id) - 1 for m in pg.journal.entries}
     assert taken | set(plan.missed) >= set(range(plan.period))
@@ -459,3 +468,97 @@ def test_several_dated_charges_are_listed_by_their_dates() -> None:
         shop.schedule(Schedule(billing_key=KEY, run_by="paygate", charges=[
             DatedCharge(order_id=f"s{n}", due_at=at, money=won(1000), title="Tea") for n, at in enumerate(dates)]))
         assert [row.id for row in shop.planned(now + timedelta(days=2, seconds=1))] == ["s1", "s2"]
+
+
+# What hangs on a key, and what the merchant is told
+
+
+@pytest.mark.parametrize("run_by", ["paygate", None])
+def test_a_key_that_a_subscription_charges_is_deleted_only_by_force(run_by: Any) -> None:
+    delete = DeleteKey(billing_key=KEY, reason="asked to")
+    with open_shop() as shop:
+        begin(shop, run_by=run_by)
+        shop.pause("sub")
+        with pytest.raises(BadCommand, match="subscription sub still charges this key"):
+            shop.delete_key(delete)
+        assert KEY.reveal() in shop.pg.keys
+        shop.unsubscribe(Unsubscribe(order_id="sub", when="now"))
+        shop.delete_key(delete)
+        assert KEY.reveal() not in shop.pg.keys
+
+
+def test_a_key_of_a_dated_charge_of_ours_is_deleted_only_once_that_is_stopped() -> None:
+    delete = DeleteKey(billing_key=KEY, reason="asked to")
+    with open_shop() as shop:
+        shop.schedule(Schedule(billing_key=KEY, charges=schedule(shop, "s1").charges, run_by="paygate"))
+        with pytest.raises(BadCommand, match="s1 is still to be charged"):
+            shop.delete_key(delete)
+        shop.clock.advance(3600)
+        shop.pg.fault("refuse", on="POST /charges", times=9)
+        assert shop.run_due().waiting == ["s1"]
+        with pytest.raises(BadCommand, match="s1 is still to be charged"):
+            shop.delete_key(delete)
+        shop.pg.faults.clear()
+        shop.clock.advance(61)
+        shop.unschedule(unschedule("s1"))
+        shop.delete_key(delete)
+        assert KEY.reveal() not in shop.pg.keys
+
+
+def test_another_key_may_be_deleted_once_the_subscription_charges_a_new_one() -> None:
+    with open_shop() as shop:
+        begin(shop)
+        shop.change_method(ChangeMethod(order_id="sub", return_url=RETURN))
+        shop.pg.payer("sub-m1", "approve")
+        shop.confirm_method("sub", {})
+        shop.delete_key(DeleteKey(billing_key=KEY, reason="another card"))
+        live(shop, 40)
+        assert len(charged(shop)) == 2
+
+
+@pytest.mark.parametrize("run_by", ["paygate", None])
+def test_handlers_are_told_once_that_it_is_past_due_and_once_that_it_has_ended(run_by: Any) -> None:
+    with open_shop() as shop:
+        inbox, told = Inbox(shop.gate), list[tuple[str | None, str | None]]()
+        inbox.on("subscription_changed")(lambda e: told.append((e.order_id, e.subject and e.subject.event)))
+        begin(shop, run_by=run_by, retries=Retries(after_days=(1, 3), end_after_days=7))
+        shop.change_money(ChangeMoney(order_id="sub", money=won(14_001)))
+        for _ in range(45):
+            live(shop, 1)
+            inbox.work()
+        assert told == [("sub", "past_due"), ("sub", "ended")]
+
+
+def test_what_happened_while_no_handler_listened_in_this_process_is_told_by_another() -> None:
+    with open_shop() as worker, open_shop(ledger=worker.ledger, pg=worker.pg) as web:
+        inbox, told = Inbox(web.gate), list[str]()
+        inbox.on("subscription_changed")(lambda e: told.append(e.id))
+        inbox.work()
+        worker.gate._run(adopt(worker.gate._account))
+        begin(worker)
+        worker.unsubscribe(Unsubscribe(order_id="sub", when="now"))
+        inbox.work()
+        assert told == ["fakepg:sub:ended"]
+
+
+def test_what_was_noted_and_never_written_is_not_told() -> None:
+    with open_shop() as shop:
+        inbox, told = Inbox(shop.gate), list[str]()
+        inbox.on("subscription_changed")(lambda e: told.append(e.id))
+        begin(shop)
+        steps = inbox_rules.noting(shop.gate._account, plan_changes.unsubscribe(
+            shop.gate._account, Unsubscribe(order_id="sub", when="now")))
+        _die_before_change(shop, steps)
+        for _ in range(30):
+            shop.clock.advance(60)
+            inbox.work()
+        assert told == []
+        assert shop.subscription("sub").status is SubscriptionStatus.ACTIVE
+
+
+def _die_before_change(shop: Shop, steps: Any) -> None:
+    """Carry out everything up to the plan's own change: the process is gone."""
+    effect = next(steps)
+    while not (isinstance(effect, Entry) and effect.verb == "change" and effect.args[0].kind is Kind.PLAN):
+        effect = steps.send(shop.gate._driver._do(effect, float("inf")))
+    steps.close()

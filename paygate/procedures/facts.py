@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from ..codec import load
 from ..ledger.row import Book, Kind, Row, State
-from ..model import Cancellation, Event, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus
+from ..model import Cancellation, Event, EventKind, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus, Subject
+from ..scheduler.plan import Plan
+from ..subscriptions import SubscriptionStatus
 from .account import Account
 from .outcome import refusal_from
 from .receive import event, renewal_event
@@ -30,6 +32,8 @@ def fact(account: Account, row: Row) -> Event | None:
             if row.state is not State.ANSWERED or row.result is None:
                 return None
             return event(account, row, load(row.result, Cancellation).payment, is_news=True)
+        case Kind.PLAN:
+            return _standing(account, row)
         case Kind.SCHEDULE:
             payment = _executed(row)
         case Kind.RENEWAL:
@@ -61,6 +65,23 @@ def _refused(row: Row) -> Payment | None:
     said = refusal_from(row)
     return Payment(order_id=row.order_id, provider_id=row.provider_id, status=PaymentStatus.FAILED, money=row.money,
                    reason=getattr(said, "reason", None), code=said.code, message=said.message)
+
+
+def _standing(account: Account, row: Row) -> Event | None:
+    """That a subscription which paygate runs is past due, once for each period, or has ended."""
+    plan = None if row.result is None else load(row.result, Plan)
+    if plan is None or plan.begun_at is None:
+        return None
+    match plan.status:
+        case SubscriptionStatus.PAST_DUE:
+            which = f"past_due:{plan.period + 1}"
+        case SubscriptionStatus.ENDED:
+            which = "ended"
+        case _:
+            return None
+    return Event(id=f"{account.name}:{row.id}:{which}", kind=EventKind.SUBSCRIPTION_CHANGED, gateway=account.name,
+                 order_id=row.id, payment=None, is_news=True,
+                 subject=Subject(kind="subscription", provider_id=None, event=plan.status.value))
 
 
 def _executed(row: Row) -> Payment | None:

@@ -135,7 +135,8 @@ def _is_true(account: Account, row: Row) -> Steps[bool]:
     stray = None if noted.payment is None else noted.payment.provider_id
     subject = noted.id.removeprefix(f"{account.name}:") if noted.payment is None else None
     rows: list[Row | None] = []
-    for book, id in ((Book.PAYMENT, noted.order_id), (Book.STRAY, stray), (Book.EVENT, subject)):
+    for book, id in ((Book.PAYMENT, noted.order_id), (Book.PLAN, noted.order_id), (Book.STRAY, stray),
+                     (Book.EVENT, subject)):
         rows.append(None if id is None else (yield from get_row(account.scope, book, id)))
     if noted.order_id is not None:
         rows += (yield Entry("refunds", (account.scope, noted.order_id)))

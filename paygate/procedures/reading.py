@@ -133,8 +133,8 @@ def is_key_elsewhere(account: Account, info: KeyInfo) -> bool:
 def delete_key(account: Account, command: DeleteKey) -> Steps[None]:
     """Delete a billing key at the PG; deleting a deleted one changes nothing.
 
-    Raises: BadCommand (dated charges or unknown outcomes hang on it, unless `force`), OutcomeUnknown (no answer: the
-    same call may be made again), Refused, NotSent.
+    Raises: BadCommand (subscriptions, dated charges or unknown outcomes hang on it, unless `force`), OutcomeUnknown (no
+    answer: the same call may be made again), Refused, NotSent.
     """
     account.require(Capability.DELETE_KEY)
     account.check(command)
@@ -149,6 +149,11 @@ def _nothing_hangs_on(account: Account, command: DeleteKey, talk: Talk) -> Steps
     for row in rows:
         if row.kind is not Kind.REGISTER and row.state in UNRESOLVED:
             raise BadCommand(f"the outcome of order {row.order_id} is not known yet; settle it before deleting its key")
+        if row.kind is Kind.PLAN and row.state is State.SCHEDULED:
+            raise BadCommand(f"subscription {row.id} still charges this key; unsubscribe it, or change its means of "
+                             "payment, first")
+        if row.kind is Kind.CHARGE and row.sealed is not None and row.state in (State.SCHEDULED, State.NOT_SENT):
+            raise BadCommand(f"order {row.order_id} is still to be charged to this key; unschedule it first")
         if row.kind is Kind.SCHEDULE and row.state is State.ANSWERED \
                 and told_schedule(row).status is ScheduleStatus.SCHEDULED:
             raise BadCommand(f"order {row.order_id} is still scheduled on this key; unschedule it first")
