@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from .contract import ProviderContract
     from .emulator import Emulator, Fault, FaultKind, Journal, VirtualClock
     from .ledger_contract import LedgerContract
+    from .state_machine import shop_machine
     from .transport import EmulatorTransport
 
 __all__ = ["Emulator", "EmulatorTransport", "Fault", "FaultKind", "Journal", "LedgerContract", "ProviderContract",
-           "VirtualClock"]
-_ELSEWHERE = {"EmulatorTransport": "transport", "LedgerContract": "ledger_contract", "ProviderContract": "contract"}
+           "VirtualClock", "shop_machine"]
+_ELSEWHERE = {"EmulatorTransport": "transport", "LedgerContract": "ledger_contract", "ProviderContract": "contract",
+              "shop_machine": "state_machine"}
 
 
 def __getattr__(name: str) -> Any:

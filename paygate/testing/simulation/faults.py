@@ -76,3 +76,20 @@ class Weather:
         (drawn,) = self.rng.choices(kinds, cum_weights=sums)
         self.met[asks.kind, drawn.value] += 1
         return drawn
+
+
+@define
+class Script(Weather):
+    """Trouble that is dialled instead of drawn: each entry meets the next calls of that kind, or of any ("")."""
+
+    dialled: list[tuple[str, Trouble]] = field(factory=list)
+
+    def draw(self, asks: Asks) -> Trouble | None:
+        for entry in self.dialled if self.is_bad else ():
+            kind, trouble = entry
+            fits = not isinstance(trouble, Odd) or trouble is not Odd.STALE or asks.kind == "look"
+            if fits and kind in ("", asks.kind):
+                self.dialled.remove(entry)
+                self.met[asks.kind, trouble.value] += 1
+                return trouble
+        return None

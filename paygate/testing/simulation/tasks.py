@@ -66,7 +66,7 @@ class Stepper(Driver):
 
     def perform(self, effect: Effect) -> Any:
         """Carry out one effect. What runs alone is not interrupted by other tasks."""
-        return super().run(effect.steps) if isinstance(effect, Alone) else self._do(effect)
+        return super().run(effect.steps) if isinstance(effect, Alone) else self._do(effect, self._end())
 
 
 def step_by_step(gate: Any) -> Any:

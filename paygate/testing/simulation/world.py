@@ -48,6 +48,7 @@ class World:
     keep: bool = False
     is_async: bool = False
     timeout_s: float = 60.0
+    make_weather: Callable[[Random], Weather] = Weather
     shop: Shop = field(init=False)
     recorder: Recorder = field(init=False)
     weather: Weather = field(init=False)
@@ -57,6 +58,8 @@ class World:
     deaths: int = 0
     said: Counter[str] = field(factory=Counter)
     """What the merchant was told, by the judge's word."""
+    news: Counter[str] = field(factory=Counter)
+    """How often a webhook was the first to tell a fact."""
     ended: list[Row] = field(factory=list)
     """Every row in the end."""
 
@@ -69,7 +72,8 @@ class World:
         self.judge = Judge(Rules(settle_s=profile.settle_s.value, askable=Capability.FIND in self.spec.capabilities
                                  and profile.absence.value is not Absence.NOTHING))
         self.recorder = Recorder(self.emulator, self.judge, self.keep)
-        self.weather = Weather(self.rng, is_bad=False)
+        self.weather = self.make_weather(self.rng)
+        self.weather.is_bad = False
         self.network = Network(self.recorder, self.weather, self.rng, timeout_s=self.timeout_s)
         self.carrier = (Loop if self.is_async else Stepping)(self.rng, self.clock)
         self.shop = Shop(story)
@@ -212,6 +216,10 @@ class World:
 
         def tell(result: Any, error: BaseException | None) -> None:
             named = isinstance(result, Event) and result.order_id in self.shop.orders
+            if isinstance(result, Event) and result.is_news:
+                self.news[result.id] += 1
+                if self.news[result.id] > 1:
+                    self.judge.found("told twice", result.id, "one fact was news more than once")
             self._tell(call, None, result, error, result.order_id if named else None)
 
         return self._job(gate, call, self.gates[gate].receive(hook.headers, hook.body if body is None else body), tell)
