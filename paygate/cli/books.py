@@ -118,13 +118,14 @@ def show_json(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def show_rows(rows: Sequence[Row]) -> None:
-    """Print rows as a table."""
+def show_rows(rows: Sequence[Row], unasked: Sequence[str] = ()) -> None:
+    """Print rows as a table; `unasked` are the ids of those that the PG cannot be asked about."""
     from .providers import print_table
 
     print_table([["kind", "id", "order", "amount", "state", "since", "next look", "needs a person"], *(
         [row.kind.value, row.id, row.order_id, "–" if row.money is None else str(row.money), row.state.value,
-         short(row.opened_at), short(row.check_at), row.attention or "–"] for row in rows)])
+         short(row.opened_at), "webhook" if row.id in unasked else short(row.check_at), row.attention or "–"]
+        for row in rows)])
 
 
 _PERSONAL = (

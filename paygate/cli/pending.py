@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from ..ledger.row import Row
+from ..procedures.advice import can_ask
 from .books import MOST_ROWS, code, ledger_options, opened, plain, show_json, show_rows
 
 
@@ -16,11 +17,14 @@ from .books import MOST_ROWS, code, ledger_options, opened, plain, show_json, sh
 def pending(ctx: click.Context, ledger: str | None, name: str | None, as_json: bool) -> None:
     """List what is not settled yet, oldest first.
 
-    Exit code: 0 nothing is open, 1 something is and paygate looks again by itself, 3 something of it needs a person.
+    "webhook" stands where the PG cannot be asked by our id: only its webhook settles that, or a person.
+
+    Exit code: 0 nothing is open, 1 something is and no person is needed yet, 3 something of it needs a person.
     """
     with opened(ledger, name) as gate:
         rows = gate.pending(MOST_ROWS)
-    _show(rows, as_json, "nothing is open")
+        unasked = [row.id for row in rows if not can_ask(gate._account, row)]
+    _show(rows, as_json, "nothing is open", unasked)
     ctx.exit(code(rows))
 
 
@@ -38,10 +42,10 @@ def attention(ctx: click.Context, ledger: str | None, name: str | None, as_json:
     ctx.exit(code(rows))
 
 
-def _show(rows: Sequence[Row], as_json: bool, nothing: str) -> None:
+def _show(rows: Sequence[Row], as_json: bool, nothing: str, unasked: Sequence[str] = ()) -> None:
     if as_json:
         show_json({"rows": [plain(row) for row in rows]})
     elif rows:
-        show_rows(rows)
+        show_rows(rows, unasked)
     else:
         click.echo(nothing)

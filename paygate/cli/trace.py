@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,6 +13,7 @@ from ..errors import BadSettings
 from ..ledger.row import Book, Line, Row
 from ..ledger.rules import UNRESOLVED
 from ..plugins import printable
+from ..procedures.advice import can_ask
 from ..procedures.trace import Trace
 from .books import code, iso, ledger_options, opened, plain, redacted, short, show_json
 
@@ -32,15 +34,16 @@ def command(ctx: click.Context, order_id: str, zone: str | None, ledger: str | N
             as_json: bool) -> None:
     """Tell everything the ledger knows of ORDER_ID (or of the order of that cancel_id), in UTC and the merchant's zone.
 
-    Exit code: 0 settled, 1 open and looked at again by itself, 3 needs a person.
+    Exit code: 0 settled, 1 open and no person is needed yet, 3 needs a person.
     """
     local = zone_named(zone)
     with opened(ledger, name) as gate:
         found = gate.trace(order_id)
+        verdicts = [verdict(row, can_ask=can_ask(gate._account, row)) for row in found.rows]
     if as_json:
-        show_json(_as_json(found, local))
+        show_json(_as_json(found, local, verdicts))
     else:
-        _show(found, local)
+        _show(found, local, verdicts)
     ctx.exit(code(found.rows))
 
 
@@ -60,12 +63,15 @@ def kind_of(line: Line) -> str:
     return next((kind for start, kind in _KINDS if line.note.startswith(start)), "answer")
 
 
-def verdict(row: Row) -> str:
-    """What can be said of a row now, and what is to be done."""
+def verdict(row: Row, *, can_ask: bool = True) -> str:
+    """What can be said of a row now, and what is to be done. `can_ask`: the PG can be asked about it."""
     about = f"{row.kind.value} {row.id}: {row.state.value}"
     if row.attention is not None:
         verb = "resolve" if row.state in UNRESOLVED else "acknowledge"
         return f"{about}; needs a person: {row.attention} (paygate {verb} {row.id} …)"
+    if row.state in UNRESOLVED and not can_ask:
+        return (f"{about}; this PG finds nothing by our id: its webhook settles it, else after 15 minutes a person "
+                f"(paygate resolve {row.id} …)")
     if row.state in UNRESOLVED:
         return f"{about}; paygate looks again at {short(row.check_at)}"
     return about
@@ -75,10 +81,10 @@ def _about(line: Line) -> str:
     return f"{'order' if line.book is Book.PAYMENT else 'refund' if line.book is Book.CANCEL else 'payment'} {line.id}"
 
 
-def _as_json(found: Trace, local: tzinfo | None) -> dict[str, Any]:
+def _as_json(found: Trace, local: tzinfo | None, verdicts: Sequence[str]) -> dict[str, Any]:
     return {"order_id": found.order_id, "rows": [plain(row) for row in found.rows],
             "timeline": [_line_as_json(line, local) for line in found.lines],
-            "verdicts": [printable(verdict(row)) for row in found.rows]}
+            "verdicts": [printable(said) for said in verdicts]}
 
 
 def _line_as_json(line: Line, local: tzinfo | None) -> dict[str, Any]:
@@ -87,7 +93,7 @@ def _line_as_json(line: Line, local: tzinfo | None) -> dict[str, Any]:
             "state": line.state.value, "what": kind_of(line), "by": printable(line.by), "note": redacted(line.note)}
 
 
-def _show(found: Trace, local: tzinfo | None) -> None:
+def _show(found: Trace, local: tzinfo | None, verdicts: Sequence[str]) -> None:
     from .providers import print_table
 
     click.echo(printable(f"order {found.order_id}"))
@@ -99,5 +105,5 @@ def _show(found: Trace, local: tzinfo | None) -> None:
         [short(line.at), short(line.at, local), _about(line), line.state.value, kind_of(line), redacted(line.note)]
         for line in found.lines)])
     click.echo()
-    for row in found.rows:
-        click.echo(printable(verdict(row)))
+    for said in verdicts:
+        click.echo(printable(said))

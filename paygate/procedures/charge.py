@@ -16,6 +16,7 @@ from ..ledger.rules import Verdict, key_digest
 from ..model import Payment, PaymentStatus
 from ..secret import Secret
 from .account import Account
+from .advice import advise
 from .begin import begin, new_row
 from .outcome import (
     Finding,
@@ -55,7 +56,15 @@ def take(account: Account, fresh: Row, asking: Callable[[], Flow[Payment]], *, h
 
     Raises: as `charge`.
     """
-    talk = Talk(account, hide=hide)
+    try:
+        return (yield from _take(account, fresh, asking, Talk(account, hide=hide), ready))
+    except OutcomeUnknown as doubt:
+        yield from advise(account, fresh.id, doubt)
+        raise
+
+
+def _take(account: Account, fresh: Row, asking: Callable[[], Flow[Payment]], talk: Talk,
+          ready: Callable[[Row], Steps[None]] | None) -> Steps[Payment]:
     begun = yield from begin(account, fresh)
     if begun.verdict is Verdict.SEND:
         return (yield from account.sending([fresh.id], send_held(account, asking, begun.row, talk, ready)))

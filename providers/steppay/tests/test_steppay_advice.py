@@ -1,0 +1,62 @@
+"""What a merchant at StepPay is told to do, and that it can be done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from paygate_steppay import paygate_providers
+from paygate_steppay.emulator import UnmanagedEmulator
+
+from paygate.assemble import connect
+from paygate.cli.group import group
+from paygate.errors import OutcomeUnknown, Unsupported
+from paygate.testing.transport import EmulatorTransport
+
+SPECS = {spec.name: spec for spec in paygate_providers()}
+
+
+def lost_charge(ledger: Path) -> list[OutcomeUnknown]:
+    """A charge whose answer is lost, asked for twice at the gateway that finds nothing by our id."""
+    pg = UnmanagedEmulator()
+    story = pg.story()
+    doubts = []
+    with connect(SPECS[pg.name], pg.settings(), ledger=ledger, http=EmulatorTransport(pg), clock=pg.clock) as gate:
+        assert story.register is not None
+        assert story.charge is not None
+        checkout = gate.register(story.register)
+        key = gate.confirm_key(checkout.order_id, pg.browse(checkout.action.to_dict()))
+        assert key is not None
+        pg.fault("drop_after", on="POST /api/payment/billing")
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown) as doubt:
+                gate.charge(story.charge(key, "order-1"))
+            doubts.append(doubt.value)
+        with pytest.raises(Unsupported):
+            gate.find("order-1")
+    return doubts
+
+
+def test_a_doubt_that_no_look_up_can_end_says_to_wait_for_the_webhook(tmp_path: Path) -> None:
+    for doubt in lost_charge(tmp_path / "books.db"):
+        assert "find(" not in doubt.next_step
+        for said in (doubt.next_step, str(doubt)):
+            assert "wait for its webhook" in said
+            assert "`paygate resolve`" in said
+            assert "reconcile" not in said
+            assert "never send it again" in said
+
+
+def test_pending_and_trace_promise_no_look_up_that_cannot_be_made(tmp_path: Path,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    lost_charge(tmp_path / "books.db")
+    for name, value in {"PROVIDER": "steppay-unmanaged", "LEDGER": str(tmp_path / "books.db"),
+                        "SETTINGS": json.dumps(UnmanagedEmulator().settings())}.items():
+        monkeypatch.setenv(f"PAYGATE_{name}", value)
+    pending, trace = (CliRunner().invoke(group, arguments) for arguments in (["pending"], ["trace", "order-1"]))
+    assert (pending.exit_code, trace.exit_code) == (1, 1)
+    assert "webhook" in pending.output
+    assert "looks again" not in pending.output + trace.output
+    assert "charge order-1: unknown; this PG finds nothing by our id: its webhook settles it" in trace.output
