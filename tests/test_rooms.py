@@ -53,6 +53,7 @@ DOORS = {
     "pluggy": ("plugins",),
     "cattrs": ("codec",),
     "click": ("cli/*",),
+    "jinja2": ("cli/new_provider",),
     "rich": ("cli/*",),
     "h11": ("sandbox/*",),
     "pytest": ("testing/*",),

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ..capability import Capability, Certainty
 from ..errors import BadSettings
 from ..plugins import printable
 from ..testing.contract import all_checks, live, report
@@ -41,9 +42,9 @@ def command(name: str, page: Path | None, data: Path | None, badge: Path | None,
         raise click.UsageError("--settings, --billing-key, --cap, --base-url and --ledger go with --live")
     with redirect_stdout(sys.stderr):  # What a plugin prints is not our output.
         made = report.made(subject_of(name), all_checks())
-    for file, text in ((page, report.as_html), (data, report.as_json), (badge, report.as_badge)):
+    for file, written in ((page, report.as_html), (data, report.as_json), (badge, report.as_badge)):
         if file is not None:
-            file.write_text(text(made), encoding="utf-8")
+            file.write_text(written(made), encoding="utf-8")
     for line in made.lines:
         if line.verdict == "broken":
             click.echo(printable(f"broken: {line.sentence}"))
@@ -51,8 +52,19 @@ def command(name: str, page: Path | None, data: Path | None, badge: Path | None,
                 click.echo(printable(f"    {why}"))
     click.echo(f"{name}: {made.count('holds')} hold, {made.count('broken')} broken, {made.count('not here')} do not "
                f"concern it; sha256 {made.to_dict()['sha256']}")
+    for text in _left(name):
+        click.echo(printable(text))
     if not made.holds:
         sys.exit(1)
+
+
+def _left(name: str) -> list[str]:
+    """What a provider's author may still do: claim more, and find out what is only taken to be so."""
+    spec, _ = named(name)
+    unclaimed = [c.value for c in Capability if c not in spec.capabilities]
+    taken = [entry for entry, _, fact in spec.profile.describe() if fact.certainty is Certainty.ASSUMED]
+    return [*([f"not claimed: {', '.join(unclaimed)}"] if unclaimed else []),
+            *([f"assumed: {', '.join(taken)}; `paygate providers --explain {name}` says why"] if taken else [])]
 
 
 def _live(name: str, file: str | None, *, billing_key: str | None, cap: int | None, base_url: str | None,
