@@ -81,6 +81,17 @@ def test_the_readmes_example_is_at_most_twenty_lines() -> None:
     assert len(example.strip().splitlines()) <= 20
 
 
+def test_the_readmes_example_runs_at_another_pg_unchanged_and_gives_the_registration_back(runner: Runner) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    runner.page(text.replace('"portone-naverpay"', '"steppay-unmanaged"'))
+
+
+def test_the_readmes_example_stops_before_a_byte_leaves_where_a_verb_is_missing(runner: Runner) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(Exception, match="steppay-managed does not offer charge; nothing was sent"):
+        runner.page(text.replace('"portone-naverpay"', '"steppay-managed"'))
+
+
 def test_the_readmes_example_runs_again_in_the_same_folder(runner: Runner) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
 
