@@ -18,15 +18,19 @@ from .secret import Secret, secret_or_none
 from .text import check_text
 
 ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""32 that a person can read out without mistaking one for another."""
 Extra = Mapping[str, Mapping[str, Any]]
 
 
 def new_order_id(prefix: str = "") -> str:
-    """A fresh, unguessable id (128 random bits), fit for `order_id` and `cancel_id`. `prefix` is at most 8 characters.
+    """A fresh, unguessable id: `prefix`, at most 8 characters, and 20 others (100 random bits) without O, I, L or U.
+
+    It is fit for `order_id` and `cancel_id`, also for the `order_id` of a subscription, which is at most 30 long.
 
     Raises: BadCommand for a prefix that may not stand in an id.
     """
-    made = prefix + secrets.token_hex(16)
+    made = prefix + "".join(secrets.choice(_LETTERS) for _ in range(20))
     if len(prefix) > 8 or not ORDER_ID.fullmatch(made):
         raise BadCommand("an id prefix is at most 8 of A-Z a-z 0-9 _ -")
     return made

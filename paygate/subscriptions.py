@@ -73,8 +73,9 @@ def _terms(_: object, attribute: Attribute[Any], value: object) -> None:
 class Subscribe:
     """Charge `money` `every` interval, the first time when the payer approves (정기결제).
 
-    `order_id` names the first order and, from then on, the subscription. `run_by` is "pg" or "paygate"; None leaves it
-    to the PG where it can. `terms` are for what paygate runs. `extra` goes into the payer's windows.
+    `order_id` names the first order and, from then on, the subscription; where paygate runs it, it is at most 30
+    characters long, as `new_order_id()` makes them. `run_by` is "pg" or "paygate"; None
+    leaves it to the PG where it can. `terms` are for what paygate runs. `extra` goes into the payer's windows.
     """
 
     order_id: str = field(validator=_id)

@@ -29,6 +29,7 @@ from paygate import (
     new_order_id,
 )
 from paygate.commands import ORDER_ID
+from paygate.scheduler.plan import check_room
 from paygate.testing.fakepg import FAKEPG, FakePG
 from paygate.testing.transport import EmulatorTransport
 
@@ -95,7 +96,13 @@ def test_new_ids_are_unguessable_distinct_and_allowed() -> None:
     made = {new_order_id() for _ in range(1000)} | {new_order_id("sub-2026") for _ in range(1000)}
     assert len(made) == 2000
     assert all(ORDER_ID.fullmatch(id) for id in made)
-    assert all(len(id) >= 32 for id in made)  # 128 bits in hexadecimal
+    drawn = {id.removeprefix("sub-2026") for id in made}
+    assert len({c for id in drawn for c in id}) == 32
+    assert {len(id) for id in drawn} == {20}  # 5 bits each: 100
+
+
+def test_new_ids_leave_room_for_the_ids_of_a_subscriptions_charges() -> None:
+    check_room(new_order_id("sub-2026"))
 
 
 @pytest.mark.parametrize("prefix", ["too-long-1", "a b", "é", "\n", "/"])

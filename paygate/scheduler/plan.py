@@ -108,8 +108,8 @@ def check_room(order_id: str) -> None:
     Raises: BadCommand.
     """
     if len(charge_id(order_id, 9998, 9, 99)) > LONGEST_ID:
-        raise BadCommand(f"the order_id of a subscription is at most {LONGEST_ID - 10} characters: its charges get ids "
-                         "derived from it; nothing was sent")
+        raise BadCommand(f"the order_id of a subscription is at most {LONGEST_ID - 10} characters, as new_order_id() "
+                         "makes them: its charges get ids derived from it; nothing was sent")
 
 
 def begun(plan: Plan, at: datetime, *, first_is_paid: bool) -> Plan:
