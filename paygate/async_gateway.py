@@ -108,6 +108,10 @@ class AsyncGateway(Base):
         """One dated charge, as the PG has it now."""
         return await self._run(_dated.find_schedule(self._account, order_id))
 
+    async def move_schedule(self, order_id: str, due_at: datetime) -> ScheduledCharge:
+        """Have a dated charge that paygate runs made at `due_at` instead, an instant in the future."""
+        return await self._run(_dated.move(self._account, order_id, due_at))
+
     async def schedules(self, command: SchedulesOf) -> tuple[ScheduledCharge, ...]:
         """The dated charges the PG holds for a billing key."""
         return await self._run(_dated.schedules(self._account, command))

@@ -187,6 +187,10 @@ class Gateway(Base):
         """One dated charge, as the PG has it now."""
         return self._run(_dated.find_schedule(self._account, order_id))
 
+    def move_schedule(self, order_id: str, due_at: datetime) -> ScheduledCharge:
+        """Have a dated charge that paygate runs made at `due_at` instead, an instant in the future."""
+        return self._run(_dated.move(self._account, order_id, due_at))
+
     def schedules(self, command: SchedulesOf) -> tuple[ScheduledCharge, ...]:
         """The dated charges the PG holds for a billing key."""
         return self._run(_dated.schedules(self._account, command))

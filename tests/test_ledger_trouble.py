@@ -58,6 +58,7 @@ COMMANDS: dict[str, Callable[[Shop], Any]] = {
     "delete_key": lambda s: s.delete_key(DeleteKey(billing_key=KEY, reason="left")),
     "renew": lambda s: s.renew(Renew(order_id="r1", subscription="o1", money=won(100))),
     "unsubscribe": lambda s: s.unsubscribe(Unsubscribe(order_id="o1", reason="left")),
+    "move_schedule": lambda s: s.move_schedule("s1", s.clock.now() + timedelta(days=1)),
     "pause": lambda s: s.pause("o1"), "resume": lambda s: s.resume("o1"),
     "move_next": lambda s: s.move_next(MoveNext(order_id="o1", due_at=s.clock.now() + timedelta(days=1))),
     "change_method": lambda s: s.change_method(ChangeMethod(order_id="o1", return_url="https://shop.example/back")),

@@ -19,6 +19,8 @@ COMMANDS = {
     "ledger": ("paygate.cli.ledger:command", "Upgrade, check or export a ledger."),
     "worker": ("paygate.cli.worker:command", "Charge what is due, until told to stop."),
     "due": ("paygate.cli.due:command", "List what will be charged, and when. Charges nothing."),
+    "schedules": ("paygate.cli.schedules:command", "List, show, move or stop dated charges that paygate runs."),
+    "subscriptions": ("paygate.cli.subscriptions:command", "List, show, pause, resume or stop subscriptions."),
     "webhooks": ("paygate.cli.webhooks:command", "List events that wait for their handlers, or tell one again."),
     "sandbox": ("paygate.cli.sandbox:command", "Serve emulated payment gateways on this machine. No real money."),
 }

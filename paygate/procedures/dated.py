@@ -13,7 +13,7 @@ from attrs import evolve
 
 from ..capability import Capability
 from ..commands import Charge, DatedCharge, Schedule, SchedulesOf, Unschedule
-from ..errors import BadCommand, Conflict, NotFound, NotSent, OutcomeUnknown
+from ..errors import BadCommand, Conflict, InProgress, NotFound, NotSent, OutcomeUnknown, Unsupported
 from ..ledger.row import Book, Kind, LedgerError, Row, State
 from ..ledger.rules import digest, key_digest
 from ..model import Payment, PaymentStatus, ScheduledCharge, ScheduleStatus
@@ -25,6 +25,7 @@ from .sealed import require_vault, seal, unseal
 from .settle import payment_of
 from .steps import Entry, Steps, change, get_row, open_rows
 from .talk import Talk
+from .unheard import unsent
 
 
 def is_own(row: Row) -> bool:
@@ -148,6 +149,45 @@ def _stop(account: Account, row: Row) -> Steps[ScheduledCharge]:
         return told(row)
     raise OutcomeUnknown(f"order {row.id} is being charged; unschedule it again", order_id=row.id,
                          next_step="call unschedule again with the same order_ids")
+
+
+def move(account: Account, order_id: str, due_at: datetime) -> Steps[ScheduledCharge]:
+    """Have a dated charge of ours made at another instant, under the same id. Its command may still be repeated.
+
+    Raises: BadCommand (no such charge, not in the future, decided already), InProgress, Unsupported (the PG holds it),
+    NotSent (nothing was changed).
+    """
+    row = yield from _of_ours(account, order_id, "moved")
+    if due_at.utcoffset() is None or due_at <= account.clock.now():
+        raise BadCommand("due_at is an instant in the future with a time zone; nothing was changed", order_id=order_id)
+    if row.state is not State.SCHEDULED:
+        raise BadCommand(f"order {order_id} is {row.state.value}, and so is not moved; nothing was changed",
+                         order_id=order_id)
+    moved = None
+    if not account.is_held(row):
+        moved = yield from unsent(change(row, f"moved to {due_at.astimezone(UTC).isoformat()}", state=row.state,
+                                         due_at=due_at.timestamp(), lease_until=None), order_id)
+    if moved is None:
+        raise InProgress(f"order {order_id} is being charged right now; look again later", order_id=order_id)
+    return told(moved)
+
+
+def stop(account: Account, order_id: str) -> Steps[ScheduledCharge]:
+    """Stop a dated charge of ours, by whoever has no billing key in hand: a person.
+
+    Raises: as `move`; OutcomeUnknown where it is being charged right now.
+    """
+    return (yield from _stop(account, (yield from _of_ours(account, order_id, "stopped"))))
+
+
+def _of_ours(account: Account, order_id: str, what: str) -> Steps[Row]:
+    row = yield from unsent(get_row(account.scope, Book.PAYMENT, order_id), order_id)
+    if row is not None and row.kind is Kind.SCHEDULE:
+        raise Unsupported(f"the PG holds the charge of order {order_id}: it is {what} by unschedule(), which needs its "
+                          "billing key; nothing was changed", order_id=order_id)
+    if row is None or not is_own(row):
+        raise BadCommand(f"there is no dated charge under order {order_id}; nothing was changed", order_id=order_id)
+    return row
 
 
 def told(row: Row) -> ScheduledCharge:

@@ -5,7 +5,7 @@ Every step is safe to repeat: the order id of a charge is derived from its perio
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from attrs import evolve, frozen
@@ -35,6 +35,8 @@ Outcome = tuple[str, Payment | PaygateError | None]
 _STEPS = 60
 """How many periods are caught up with in one go; the rest is taken up next time."""
 _LATER = timedelta(minutes=5)
+_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""When somebody looks at a plan that is paused: so it is listed with those that wait, and nobody takes it up."""
 _GRACE = timedelta(minutes=10)
 """How long after its date a charge that the PG holds is asked about."""
 
@@ -65,7 +67,7 @@ def keep(row: Row, plan: Plan, note: str, *, lease_until: float | None = None) -
 
     Raises: InProgress where another worker was quicker.
     """
-    wakes = plans.wakes_at(plan)
+    wakes = plans.wakes_at(plan) or (None if plan.is_over else _NEVER)
     state = State.ANSWERED if plan.is_over else State.SCHEDULED
     moved = yield from change(row, note, state=state, result=dump(plan), money=plan.coming, lease_until=lease_until,
                               due_at=None if wakes is None else wakes.timestamp(), sealed=row.sealed,
