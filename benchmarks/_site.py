@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from paygate import Event, Money, Pay, connect, connect_async
+from paygate.ledger.row import Book
 from paygate.ledger.sqlite import SqliteLedger
 from paygate.testing.emulator import VirtualClock
 from paygate.testing.fakepg import FAKEPG, FakePG
@@ -54,7 +55,7 @@ class Site:
         return "/"
 
     def figures(self) -> dict[str, Any]:
-        rows = {row.id: row.state for row in (self.ledger.get("fakepg/test", "payment", o)  # type: ignore[arg-type]
+        rows = {row.id: row.state for row in (self.ledger.get("fakepg/test", Book.PAYMENT, o)
                                               for o in ("open", "paid")) if row is not None}
         return {"lookups": sum(c.method == "GET" for c in self.pg.calls), "rows": rows, "heard": len(self.heard)}
 
