@@ -28,8 +28,10 @@ def managed(command: Any, settings: ManagedSettings) -> None:
             check_return_url(command.return_url)
             given = _extra(words.MANAGED, type(command).__name__.lower(), command.extra, _MANAGED)
             _customer_id(given.get("customerId"))
-            if given.get("customerId") is None and (settings.customer_id is None or isinstance(command, Register)):
-                _named(command.customer)  # A means of payment is never saved with a customer that payers share.
+            if given.get("customerId") is None and isinstance(command, Register):
+                _named(command.customer, "in extra")  # It is never saved with a customer that payers share.
+            elif given.get("customerId") is None and settings.customer_id is None:
+                _named(command.customer, "in extra, or customer_id in the settings")
             if isinstance(command, Pay):
                 _no_tax_free(command.tax_free)
             if not isinstance(command, Register):
@@ -87,9 +89,9 @@ def _no_tax_free(part: Money | None) -> None:
         raise Unsupported("tax_free has no place in this PG's payment page; nothing was sent")
 
 
-def _named(payer: Customer) -> None:
+def _named(payer: Customer, otherwise: str) -> None:
     if not payer.name or not payer.email:
-        raise BadCommand("customer.name and .email are needed, or customerId in extra or settings; nothing was sent")
+        raise BadCommand(f"customer.name and .email are needed, or customerId {otherwise}; nothing was sent")
 
 
 def _customer_id(value: Any) -> None:

@@ -90,8 +90,9 @@ class Managed(Provider):
             raise BadCommand(f"only {payment.left} is left to give back; nothing was sent", order_id=command.order_id)
         order = yield from self._look.order(payment.provider_id, command.order_id)
         if _ends_a_subscription(order) and not command.extra.get(words.MANAGED, {}).get("ends_subscription", False):
-            raise BadCommand("giving this back also ends the subscription it began; say so with "
-                             "extra ends_subscription=True, or cancel a renewal; nothing was sent",
+            raise BadCommand("giving this back also ends the subscription it began; if you mean it, say so with "
+                             'extra={"steppay-managed": {"ends_subscription": True}} under a new cancel_id; nothing '
+                             "was sent",
                              order_id=command.order_id)
         accepted((yield self._asking.send("PATCH", path("/api/v1/orders/{}/cancel", payment.provider_id), {
             "requestPrice": command.money.amount, "reason": command.reason})), command.order_id)
