@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -114,3 +115,12 @@ def test_three_years_of_a_subscription_charge_each_month_once(name: str) -> None
     assert months[24:] == [month(n) for n in range(26, 36)]
     assert life.gate.attention() == []
     assert life.gate.pending() == []
+
+
+def test_the_example_runs_by_itself_and_charges_each_month_once_everywhere() -> None:
+    done = subprocess.run([sys.executable, str(EXAMPLES / "subscribing/run.py")], capture_output=True, text=True,
+                          timeout=120, check=True)
+    told = [line.strip() for line in done.stdout.splitlines()]
+    assert [line for line in told if line in NAMES] == NAMES
+    assert told.count("the PG's journal: 4 charges of 14,000 KRW") == len(NAMES)
+    assert told.count("after three months: active") == len(NAMES)
