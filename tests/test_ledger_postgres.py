@@ -278,6 +278,23 @@ def test_a_role_that_may_only_read_insert_and_update_is_enough(url: str) -> None
             db.execute("DROP ROLE shop")
 
 
+def test_rows_of_one_instant_come_letter_by_letter_whatever_the_databases_language(url: str) -> None:
+    import psycopg
+
+    english = f"{name(url)}_english"
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {english} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'".encode())
+        try:
+            ledger = ledger_at(url.replace(name(url), english))
+            opened(ledger, *[row(id, check_at=1.0, attention="look") for id in ("b", "B", "a", "a-", "aa")])
+            wanted = ["B", "a", "a-", "aa", "b"]
+            for found in (ledger.due("g", 1.0, 9), ledger.flagged("g", 9), ledger.unresolved("g", 9)):
+                assert [r.id for r in found] == wanted
+            ledger.close()
+        finally:
+            db.execute(f"DROP DATABASE {english} WITH (FORCE)".encode())
+
+
 @pytest.mark.parametrize("address", ["postgresql://kim:hidden@/x?host=/nowhere", "postgresql://kim:hidden@[::1/x",
                                      "host=/nowhere user=kim password=hidden", "postgresql://kim:hidden@/x?nonsense=1"])
 def test_an_address_that_leads_nowhere_is_told_without_its_password(address: str) -> None:

@@ -207,6 +207,28 @@ class LedgerContract(LedgerRaces):
                refund("c3", "o2", opened_at=1.0))
         assert [r.id for r in ledger.refunds("g", "o1")] == ["c2", "c1"]
 
+    def test_rows_of_one_instant_come_in_one_order(self, ledger: Ledger) -> None:
+        """By book, then by id, letter by letter: whoever asks twice, of two stores or two pages, meets the same."""
+        same = {"opened_at": 7.0, "check_at": 8.0, "due_at": 9.0, "attention": "look", "sealed": "kept",
+                "key_digest": "k"}
+        ids = ["b", "B", "가", "a-1", "a", "o10", "o9"]
+        payments = [row(id, state=State.SCHEDULED, **same) for id in ids]
+        doubts = [row(f"{id}?", state=State.UNKNOWN, **same) for id in ids]
+        refunds = [refund(f"c-{id}", f"of {id}", **same) for id in ids]
+        opened(ledger, *refunds, *payments, *doubts)
+        everything = sorted([*refunds, *payments, *doubts], key=lambda r: (r.book.value, r.id))
+        open_ones = [r for r in everything if r.state in OPEN]
+        assert ledger.due("g", 8.0, 99) == ledger.flagged("g", 99) == ledger.of_key("g", "k") == everything
+        assert ledger.due("g", 8.0, 9) == ledger.flagged("g", 9) == everything[:9]
+        assert ledger.unresolved("g", 99) == open_ones
+        assert ledger.unresolved("g", 9) == open_ones[:9]
+        planned = sorted(payments, key=lambda r: r.id)
+        assert ledger.planned("g", 9.0, 99) == planned
+        claimed = [row.id for row in ledger.claim("g", 9.0, 3, 99.0, note("claimed"))]
+        assert claimed == [row.id for row in planned[:3]]
+        opened(ledger, *[refund(f"r-{id}", "one", state=State.ANSWERED, opened_at=7.0) for id in ids])
+        assert [r.id for r in ledger.refunds("g", "one")] == sorted(f"r-{id}" for id in ids)
+
     # The trail.
 
     def test_the_trail_keeps_every_line_of_an_id_in_order_with_who_and_when(self, ledger: Ledger) -> None:
