@@ -178,6 +178,12 @@ def audit(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def simulate(session: nox.Session) -> None:
+    """Charges at every provider while nearly everything goes wrong: `-- --charges 10000 --seed S --ledger sqlite`."""
+    _here(session, "paygate.testing.simulation", *session.posargs)
+
+
+@nox.session(python=False)
 def benchmarks(session: nox.Session) -> None:
     """Every file under benchmarks/, one after another; figures, not a verdict."""
     files = [str(f.relative_to(ROOT)) for f in sorted(ROOT.glob("benchmarks/*.py"))
