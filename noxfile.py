@@ -167,6 +167,22 @@ def wheel(session: nox.Session) -> None:
     session.run(sys.executable, "tools/wheels.py", "copy-tests", str(copy), external=True)
     with session.chdir(copy):
         session.run("python", *PYTEST, "-m", "not checkout", *TESTS)
+    _new_provider(session, tmp)
+
+
+def _new_provider(session: nox.Session, tmp: Path) -> None:
+    """A provider from the template of the installed core: its wheel, its contract and its types, out of any source."""
+    session.run("paygate", "new-provider", "acme", "--into", str(tmp))
+    made, site = tmp / "paygate-acme", tmp / "site of acme"
+    session.run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(tmp), str(made),
+                external=True, silent=True)
+    wheel, = (str(w) for w in tmp.glob("paygate_acme-*.whl"))
+    session.run("python", "-m", "pip", "install", *PIP, "--no-deps", "--no-index", "--target", str(site), wheel)
+    with session.chdir(made / "tests"):
+        python = str(session.run("python", "-c", "import sys; print(sys.executable)", silent=True)).strip()
+        session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", ".", env={"PYTHONPATH": str(site)})
+        session.run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp / "mypy"), "--python-executable",
+                    python, "-p", "paygate_acme", env={"MYPYPATH": str(site)}, external=True)
 
 
 @nox.session(python=False)
