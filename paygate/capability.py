@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -39,6 +40,19 @@ class Capability(StrEnum):
     CHANGE_INTERVAL = "change_interval"
     CHANGE_METHOD = "change_method"
     RENEW = "renew"
+
+
+_BY_CHARGING = frozenset({Capability.SCHEDULE, Capability.UNSCHEDULE, Capability.FIND_SCHEDULE, Capability.SCHEDULES})
+_BY_REGISTERING_TOO = frozenset({Capability.SUBSCRIBE, Capability.UNSUBSCRIBE, Capability.PAUSE, Capability.MOVE_NEXT,
+                                 Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD})
+
+
+def with_vault(offered: Collection[Capability]) -> frozenset[Capability]:
+    """What paygate does in the PG's place, given a vault, by charging billing keys; `offered` is what the PG does."""
+    if Capability.CHARGE not in offered:
+        return frozenset()
+    done = _BY_CHARGING | _BY_REGISTERING_TOO if Capability.REGISTER in offered else _BY_CHARGING
+    return done - frozenset(offered)
 
 
 class Certainty(StrEnum):

@@ -7,7 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from .capability import Capability
+from .capability import Capability, with_vault
 from .commands import (
     Cancel,
     CancelWhole,
@@ -43,6 +43,7 @@ from .procedures.account import Account
 from .procedures.decide import Resolution
 from .procedures.due import DueReport
 from .procedures.reconcile import Report
+from .procedures.sealed import require_vault
 from .procedures.steps import Steps, listed
 from .procedures.trace import Trace
 from .procedures.unheard import heard
@@ -122,8 +123,11 @@ class Base:
         Raises: Unsupported, BadCommand for a word that is no capability.
         """
         for capability in map(_capability, capabilities):
-            if not self._account.offers(capability):
-                self._account.require(capability)
+            if self._account.offers(capability):
+                continue
+            if capability in with_vault(self._account.spec.capabilities):
+                require_vault(self._account, capability.value)
+            self._account.require(capability)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} ({'test' if self.is_test else 'live'})>"

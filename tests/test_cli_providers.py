@@ -10,14 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from click.testing import CliRunner, Result
 
 import paygate
-from paygate import plugins
+from paygate import KeyVault, MemoryLedger, connect, new_vault_key, plugins
 from paygate.capability import Capability
 from paygate.cli.group import group
 from paygate.cli.main import COMMANDS
-from paygate.cli.providers import capability_table
+from paygate.cli.providers import WITH_VAULT, capability_table, cell
+from paygate.errors import Unsupported
+from paygate.testing.fakepg import FAKEPG, FakePG
 
 CORE = str(Path(paygate.__file__).parents[1])
 
@@ -118,9 +121,30 @@ def test_the_list_ends_with_what_each_provider_can_do(run: Site) -> None:
     header = line(result, "capability").split()
     assert "runbroken" not in header
     column = header.index("runpay")
-    cells = {capability: line(result, capability).split()[column] for capability in Capability}
+    cells = {capability: line(result, capability).replace(WITH_VAULT, "vault").split()[column]
+             for capability in Capability}
     assert {capability for capability, cell in cells.items() if cell == "yes"} == {Capability.PAY, Capability.CANCEL}
     assert set(cells.values()) == {"yes", "–"}
+
+
+def test_what_paygate_does_in_the_pgs_place_is_neither_yes_nor_no(run: Site) -> None:
+    charges_keys = evolve(plugins.load("runpay"), capabilities={Capability.REGISTER, Capability.CHARGE})
+    charges = evolve(plugins.load("runpay"), capabilities={Capability.CHARGE})
+    lines = capability_table([charges_keys, charges]).splitlines()
+    assert "| schedule | paygate (vault) | paygate (vault) |" in lines
+    assert "| subscribe | paygate (vault) | – |" in lines
+    assert "| renew | – | – |" in lines
+
+
+def test_a_table_says_of_each_verb_what_the_gateway_says_once_it_has_a_vault() -> None:
+    pg = FakePG()
+    with connect(FAKEPG, pg.settings(), ledger=MemoryLedger(), vault=KeyVault(new_vault_key())) as has, \
+            connect(FAKEPG, pg.settings(), ledger=MemoryLedger()) as lacks:
+        for capability in Capability:
+            assert has.supports(capability) == (cell(FAKEPG, capability) != "–")
+            assert lacks.supports(capability) == (cell(FAKEPG, capability) == "yes")
+        with pytest.raises(Unsupported, match=r"leaves subscribe to paygate, .* connect\(\.\.\., vault=\.\.\.\)"):
+            lacks.require("subscribe")
 
 
 def test_away_from_a_terminal_the_output_has_no_colour_no_frame_and_one_line_for_each_row(run: Site) -> None:
@@ -161,7 +185,8 @@ def test_the_list_as_json(run: Site) -> None:
     ours = {(p["name"], p["distribution"]): p for p in listed["providers"] if p["distribution"].startswith("runs-")}
     assert ours["runpay", "runs-well"] == {
         "name": "runpay", "title": "Throw-away 간편결제 [red]", "distribution": "runs-well", "version": "1.2.3",
-        "entry_point": "runs_well", "status": "ok", "why": None, "capabilities": ["pay", "cancel"]}
+        "entry_point": "runs_well", "status": "ok", "why": None, "capabilities": ["pay", "cancel"],
+        "with_vault": []}
     broken = ours["runbroken", "runs-not"]
     assert (broken["status"], broken["title"], broken["capabilities"]) == ("broken", None, None)
     assert "raised ValueError" in broken["why"]

@@ -15,12 +15,12 @@ from ..errors import PaygateError
 from ..plugins import find_providers, is_allowed, load
 from ..sandbox import Sandbox
 from .brief import brief
-from .providers import print_table
+from .providers import NO, WITH_VAULT, cell, print_table
 from .tale import Failed, Tale
 from .wire_view import WireView
 
 Ends = dict[str, str]
-"""How each step ended, by its number and title: "yes", "–" (not offered) or "FAILED"."""
+"""How each step ended, by its number and title: "yes", "–" (not offered), "paygate (vault)" or "FAILED"."""
 
 
 def tell(name: str, console: Console) -> Ends:
@@ -50,12 +50,14 @@ def _head(console: Console, text: str) -> None:
 
 def _play(tale: Tale, view: WireView, console: Console) -> Ends:
     steps = list(tale.steps())
+    spec = load(tale.gate.provider)
     ends: Ends = {}
     for number, (title, needs, do) in enumerate(steps, 1):
         head = f"[{number}/{len(steps)}] {title}"
         if not tale.gate.supports(*needs):
-            console.print(f"[dim]{escape(head)}: not offered by {tale.gate.provider}[/dim]")
-            ends[f"{number}. {title}"] = "–"
+            ends[f"{number}. {title}"] = who = NO if NO in [cell(spec, c) for c in needs] else WITH_VAULT
+            ours = "; paygate does it in a shop that has a vault" if who == WITH_VAULT else ""
+            console.print(f"[dim]{escape(head)}: not offered by {tale.gate.provider}{ours}[/dim]")
             continue
         tale.asked = None
         try:

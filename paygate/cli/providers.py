@@ -13,12 +13,14 @@ import attrs
 import click
 from attrs import frozen
 
-from ..capability import Capability
+from ..capability import Capability, with_vault
 from ..errors import UnknownProvider
 from ..plugins import NARROWED_BY, Found, find_providers, is_allowed, load, printable
 from ..provider import ProviderSpec
 
 NO = "–"
+WITH_VAULT = "paygate (vault)"
+"""The PG does not do it; paygate does, given a vault (docs/subscriptions.md)."""
 
 
 @frozen(kw_only=True)
@@ -39,7 +41,14 @@ def capability_table(specs: Iterable[ProviderSpec]) -> str:
 
 def _matrix(specs: Sequence[ProviderSpec]) -> list[list[str]]:
     header = ["capability", *(spec.name for spec in specs)]
-    return [header, *([c.value, *("yes" if c in spec.capabilities else NO for spec in specs)] for c in Capability)]
+    return [header, *([c.value, *(cell(spec, c) for spec in specs)] for c in Capability)]
+
+
+def cell(spec: ProviderSpec, capability: Capability) -> str:
+    """Who does it at this provider: the PG ("yes"), paygate where it has a vault, or nobody."""
+    if capability in spec.capabilities:
+        return "yes"
+    return WITH_VAULT if capability in with_vault(spec.capabilities) else NO
 
 
 def survey() -> list[Row]:
@@ -98,12 +107,17 @@ def _list_json(rows: list[Row]) -> None:
     _json({"capabilities": list(Capability), "providers": [
         {"name": row.found.name, "title": row.spec and row.spec.title, "distribution": row.found.distribution,
          "version": row.found.version, "entry_point": row.found.value, "status": row.status, "why": row.why,
-         "capabilities": row.spec and [c for c in Capability if c in row.spec.capabilities]} for row in rows]})
+         "capabilities": row.spec and [c for c in Capability if c in row.spec.capabilities],
+         "with_vault": row.spec and [c for c in Capability if c in with_vault(row.spec.capabilities)]}
+        for row in rows]})
 
 
 def _explain(spec: ProviderSpec) -> None:
     click.echo(printable(f"{spec.name}: {spec.title}"))
-    click.echo(f"can: {', '.join(c for c in Capability if c in spec.capabilities) or 'nothing'}\n")
+    click.echo(f"can: {', '.join(c for c in Capability if c in spec.capabilities) or 'nothing'}")
+    if ours := [c for c in Capability if c in with_vault(spec.capabilities)]:
+        click.echo(f"paygate does, given a vault: {', '.join(ours)}")
+    click.echo()
     print_table([["entry", "meaning", "value", "certainty", "source"], *(
         [name, meaning, _plain(fact.value), fact.certainty, fact.source]
         for name, meaning, fact in spec.profile.describe())])
@@ -111,6 +125,7 @@ def _explain(spec: ProviderSpec) -> None:
 
 def _explain_json(spec: ProviderSpec) -> None:
     _json({"name": spec.name, "title": spec.title, "capabilities": [c for c in Capability if c in spec.capabilities],
+           "with_vault": [c for c in Capability if c in with_vault(spec.capabilities)],
            "profile": [{"entry": name, "meaning": meaning, "value": fact.value, "certainty": fact.certainty,
                         "source": fact.source} for name, meaning, fact in spec.profile.describe()]})
 

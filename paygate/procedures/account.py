@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
-from ..capability import Capability
+from ..capability import Capability, with_vault
 from ..clock import Clock, Deadline
 from ..errors import BadCommand, Unsupported
 from ..ledger.row import Row
@@ -19,12 +19,6 @@ from ..wire import Token
 from .steps import Steps
 
 T = TypeVar("T")
-
-
-_WITHOUT_WINDOW = {Capability.SCHEDULE, Capability.UNSCHEDULE, Capability.FIND_SCHEDULE, Capability.SCHEDULES}
-_IN_ITS_PLACE = _WITHOUT_WINDOW | {Capability.SUBSCRIBE, Capability.UNSUBSCRIBE, Capability.PAUSE, Capability.MOVE_NEXT,
-                                   Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD}
-"""What paygate does by charging a billing key where the PG does not do it."""
 
 
 @define
@@ -101,8 +95,7 @@ class Account:
     def offers(self, capability: Capability) -> bool:
         """Whether a merchant may ask for it: the PG does it, or paygate in its place."""
         return self.supports(capability) or (
-            self.vault is not None and capability in _IN_ITS_PLACE and self.supports(Capability.CHARGE)
-            and (capability in _WITHOUT_WINDOW or self.supports(Capability.REGISTER)))
+            self.vault is not None and capability in with_vault(self.spec.capabilities))
 
     def require(self, *capabilities: Capability) -> None:
         """Raises: Unsupported, before a byte is sent."""

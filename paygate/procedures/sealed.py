@@ -33,8 +33,8 @@ def unseal(account: Account, row: Row, kind: type[T]) -> T:
     return load(account.vault.open(row.sealed, f"{account.scope} {row.id}").reveal(), kind)
 
 
-def require_vault(account: Account) -> None:
+def require_vault(account: Account, what: str = "this") -> None:
     """Raises: Unsupported."""
     if account.vault is None:
-        raise Unsupported(f"{account.spec.name} leaves this to paygate, which must keep the billing key for it: "
+        raise Unsupported(f"{account.spec.name} leaves {what} to paygate, which must keep the billing key for it: "
                           "connect(..., vault=...) says how it is encrypted; nothing was sent")
