@@ -1,0 +1,67 @@
+"""How the shop is paid, through any payment gateway. Nothing here knows which one."""
+
+from __future__ import annotations
+
+import os
+
+from django.conf import settings
+
+from paygate import Customer, Event, Pay, Subscribe, connect, from_environment
+from paygate.web import Inbox, Outcome, Receiver, Status, Visit
+
+from .models import Order, Renewal
+from .products import PRODUCTS
+
+PAYER = Customer(id="payer-77", name="김민지", phone="010-1234-5678", email="minji@example.com")
+"""In your shop: the account that is logged in."""
+ONLY_THERE = {"portone-naverpay": {"naverProductCode": "tea"}}
+"""What only one gateway knows; the others do not look at it."""
+
+gate = connect(**(settings.PAYGATE or from_environment(os.environ)))
+inbox = Inbox(gate)
+
+
+def order(visit: Visit) -> Pay | Subscribe | str:
+    """What is to be paid."""
+    payer = visit.request.session.get("payer", "")
+    found = Order.objects.filter(id=visit.form.get("order", ""), payer=payer).first()
+    if found is None:
+        return "/"
+    product, back = PRODUCTS[found.product], visit.return_url(found.id)
+    if product.every is None:
+        return Pay(order_id=found.id, money=product.money, title=product.title, return_url=back, customer=PAYER)
+    return Subscribe(order_id=found.id, money=product.money, every=product.every, title=product.title,
+                     return_url=back, customer=PAYER, extra=ONLY_THERE)
+
+
+def done(visit: Visit, outcome: Outcome) -> str:
+    """Where the payer goes afterwards."""
+    if outcome.order_id is None:
+        return "/lost"
+    declined = outcome.error if outcome.status is Status.FAILED else None
+    Order.becomes(outcome.order_id, outcome.status, (declined and declined.message) or "")
+    return f"/orders/{outcome.order_id}"
+
+
+@inbox.on("payment_paid", "payment_failed", "payment_cancelled", "subscription_renewed", "renewal_failed")
+def heard(event: Event) -> None:
+    """What the gateway tells, whether or not the payer came back."""
+    if event.order_id is None or event.payment is None:
+        return
+    status = event.payment.status.value
+    id, _, period = event.order_id.partition("-")
+    if event.kind in ("subscription_renewed", "renewal_failed") or period not in ("", "1"):
+        if Order.objects.filter(id=id).exists():
+            Renewal.objects.get_or_create(event=event.id, defaults={
+                "order_id": id, "note": f"{event.payment.money} {status}"})
+    elif not period:
+        Order.becomes(id, status, f"{event.payment.left} left" if event.kind == "payment_cancelled" else "")
+
+
+def work() -> None:
+    """Charge what is due, ask what is in doubt, tell what was not told: every minute, from cron."""
+    gate.run_due()
+    inbox.work()
+
+
+receiver = Receiver(inbox, url=f"{settings.SHOP_URL}/pay", secret=settings.SECRET_KEY, order=order, done=done)
