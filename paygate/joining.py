@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeVar
 
 from .clock import Deadline
 from .commands import Cancel, CancelWhole, Charge, Pay, Register, Schedule
@@ -23,11 +23,13 @@ from .procedures import cancel as _cancel
 from .procedures import charge as _charge
 from .procedures import checkout as _checkout
 from .procedures import dated as _dated
+from .procedures import due as _due
 from .procedures.account import Account
 from .procedures.record import record
 from .procedures.steps import Steps
 from .wire import Request, Token
 
+T = TypeVar("T")
 Recordable = Charge | Cancel | CancelWhole | Pay | Register | Schedule
 _STEPS: dict[type, Callable[[Account, Any], Steps[Any]]] = {
     Charge: _charge.charge, Cancel: _cancel.cancel, CancelWhole: _cancel.cancel, Pay: _checkout.pay,
@@ -77,21 +79,25 @@ class _Joining:
                              f"{', '.join(kind.__name__ for kind in _STEPS)}; nothing was recorded")
         return record(self._account, begins(self._account, command))
 
-    def _record(self, connection: Any, command: Recordable) -> tuple[Row, ...]:
-        steps = self._steps(command)
+    def _claiming(self, limit: int) -> Steps[list[Row]]:
+        if not self.is_open:
+            raise SetupError("claim(...) belongs inside the `with` block; nothing was claimed")
+        return _due.claim(self._account, limit)
+
+    def _carried_out(self, connection: Any, steps: Steps[T]) -> T:
         ledger: Any = JoinedLedger(connection, self._ledger)
         driver = Driver(_Silent(), ledger, _no_pause, self._account.clock, self._account.deadline_s)
         try:
             ledger.begin()
             try:
-                rows = driver.run(steps)
+                done = driver.run(steps)
             except BaseException:
                 ledger.end(is_whole=False)
                 raise
             ledger.end(is_whole=True)
         except LedgerError as error:
             raise _lost(error) from None
-        return rows
+        return done
 
 
 class Joined(_Joining):
@@ -102,7 +108,16 @@ class Joined(_Joining):
 
         Raises: SetupError, BadCommand, Conflict, InProgress, NotSent (nothing was recorded).
         """
-        return self._record(below(self._connection), command)
+        return self._carried_out(below(self._connection), self._steps(command))
+
+    def claim(self, limit: int = 100) -> list[Row]:
+        """Take up to `limit` of what is due, as `claim_due` does, if this transaction is committed.
+
+        For an engine whose jobs stand in the same database: a claim and its job are there together, or neither is.
+
+        Raises: SetupError, BadCommand, NotSent (nothing was claimed).
+        """
+        return self._carried_out(below(self._connection), self._claiming(limit))
 
     def __enter__(self) -> Self:
         self._enter()
@@ -121,23 +136,34 @@ class AsyncJoined(_Joining):
 
         Raises: SetupError, BadCommand, Conflict, InProgress, NotSent (nothing was recorded).
         """
+        return await self._acarried_out(self._steps(command))
+
+    async def claim(self, limit: int = 100) -> list[Row]:
+        """Take up to `limit` of what is due, as `claim_due` does, if this transaction is committed.
+
+        For an engine whose jobs stand in the same database: a claim and its job are there together, or neither is.
+
+        Raises: SetupError, BadCommand, NotSent (nothing was claimed).
+        """
+        return await self._acarried_out(self._claiming(limit))
+
+    async def _acarried_out(self, steps: Steps[T]) -> T:
         connection = await abelow(self._connection)
         if not iscoroutinefunction(getattr(connection, "execute", None)):
-            return self._record(connection, command)
-        steps = self._steps(command)
+            return self._carried_out(connection, steps)
         ledger: Any = JoinedLedger(connection, self._ledger)
         driver = AsyncDriver(_AsyncSilent(), ledger, _no_pause, self._account.clock, self._account.deadline_s)
         try:
             await ledger.abegin()
             try:
-                rows = await driver.run(steps)
+                done = await driver.run(steps)
             except BaseException:
                 await ledger.aend(is_whole=False)
                 raise
             await ledger.aend(is_whole=True)
         except LedgerError as error:
             raise _lost(error) from None
-        return rows
+        return done
 
     async def __aenter__(self) -> Self:
         self._enter()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from drawer import Drawer
 from real_pg import LastingFakePG
 from shop import KEY, Shop, schedule, won
 
-from paygate import ChangeMoney, Interval, Schedule, SubscribeKey, SubscriptionStatus, Unsubscribe
+from paygate import ChangeMoney, Interval, Schedule, SetupError, SubscribeKey, SubscriptionStatus, Unsubscribe
 from paygate.assemble import open_store
 
 DAY = 86_400.0
@@ -110,3 +111,33 @@ def test_eight_workers_charge_each_period_once(open_shop: Open) -> None:
         assert not thread.is_alive()
     assert failed == []
     assert charged(shops[0]) == sorted(f"sub{n}-{period}" for n in range(12) for period in (1, 2))
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+@pytest.mark.parametrize("ends", ["COMMIT", "ROLLBACK"])
+def test_a_claim_in_a_transaction_of_yours_holds_if_you_commit(tmp_path: Path, face: str, ends: str) -> None:
+    path = tmp_path / "ledger.db"
+    with Shop(face, open_store(path), LastingFakePG(), vault=Drawer()) as shop, \
+            closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as db:
+        shop.schedule(Schedule(billing_key=KEY, charges=schedule(shop, "s1").charges, run_by="paygate"))
+        shop.clock.advance(3600)
+        db.execute("BEGIN IMMEDIATE")
+        joining = shop.gate.joining(db)
+        if face == "sync":
+            with joining:
+                rows = joining.claim(5)
+        else:
+            rows = shop._runner.run(_claimed(joining))  # type: ignore[union-attr]
+        assert [row.id for row in rows] == ["s1"]
+        db.execute(ends)
+        with pytest.raises(SetupError, match="with"):
+            shop._runner.run(joining.claim()) if shop._runner else joining.claim()
+        claimed_anew = shop.claim_due()
+        assert [row.id for row in claimed_anew] == ([] if ends == "COMMIT" else ["s1"])
+        current, = claimed_anew or rows
+        assert shop.execute(current.id, current.fence).paid == ["s1"]
+
+
+async def _claimed(joining: Any) -> Any:
+    async with joining as joined:
+        return await joined.claim(5)

@@ -61,6 +61,8 @@ DOORS = {
     "django": ("web/*",),
     "flask": ("web/*",),
     "starlette": ("web/*",),
+    "procrastinate": ("workers/procrastinate",),
+    "celery": ("workers/celery",),
 }
 EVERYWHERE = {"attr", "attrs", "__future__", "paygate"}
 # Order is decided in procedures and words in flows; whoever drives them has the sockets, threads, clocks and loops.
