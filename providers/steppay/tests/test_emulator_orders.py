@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from paygate_steppay.emulator import ManagedEmulator, Switches
@@ -119,7 +120,8 @@ def test_the_browser_returns_with_what_the_payer_did(action: str, comes_back: st
     order = shop.order()
     shop.send("GET", f"/api/public/orders/{order['orderCode']}/pay?{BACK}")
     told = shop.control["payer"](order_id=order["orderCode"], action=action)
-    assert told == {"redirect": comes_back.format(id=order["orderId"], code=order["orderCode"])}
+    there = comes_back.format(id=order["orderId"], code=order["orderCode"])
+    assert told == {"redirect": there, "query": dict(parse_qsl(urlsplit(there).query))}
     after = shop.ask("GET", f"/api/v1/orders/{order['orderId']}")
     assert after["items"][0]["status"] == status
     assert (after["paymentDate"] is not None) == (action == "approve")

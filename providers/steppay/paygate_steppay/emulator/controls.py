@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import wraps
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from . import billing, checkout, customers, fulfilment, ordering, words
 from .pg import Outcome, Pg
@@ -54,8 +55,9 @@ class Controls:
         """The payer approves, declines, closes, or is "late": approval arrives `after_s` seconds on, the browser gone.
 
         `order_id` is an order's code, number or idKey (hosted page), else a partner's order id or an idKey (window).
-        Returns {"redirect": address or None}, {"event": "success" | "error" | "cancel", "payload": {...}}, or None
-        where the browser is gone.
+        Returns {"redirect": address or None, "query": {...}}, {"event": "success" | "error" | "cancel", "payload":
+        {...}, "query": {...}}, or None where the browser is gone. `query` is what goes to `confirm`; without the
+        address of an opened pay link there is no redirect, and an empty query.
         """
         if action not in (*checkout.ACTIONS, "late"):
             raise ValueError(f"action is one of {', '.join(checkout.ACTIONS)}, late")
@@ -75,7 +77,9 @@ class Controls:
             return None
         if order is not None:
             url = checkout.act(self._pg, order, action, quantity=quantity, method=method, message=message)
-            return {"redirect": url}
+            return {"redirect": url, "query": dict(parse_qsl(urlsplit(url or "").query, keep_blank_values=True))}
+        if payment is None and self._managed:
+            raise ValueError("no such order: StepPay keeps no id of yours, name it by checkout.provider_id, its code")
         if payment is None:
             raise unknown("order")
         if action == "late":
@@ -83,7 +87,8 @@ class Controls:
             checkout.later(self._pg, after_s, payment.order_id,
                            lambda: checkout.answer_window(self._pg, payment, "approve", None))
             return None
-        return checkout.answer_window(self._pg, payment, action, message)
+        came = checkout.answer_window(self._pg, payment, action, message)
+        return {**came, "query": {"event": came["event"], **{k: str(v) for k, v in came["payload"].items()}}}
 
     def open_window(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The browser script's requestPay is called with `params`."""
@@ -138,12 +143,15 @@ class Controls:
 
     # Webhooks
 
-    def set_webhook_url(self, url: str, kind: str = "v2") -> None:
-        """Register a webhook: kind "v2", or V1's "order", "subscription", "payment"."""
-        if kind not in self._pg.hook_urls:
+    def set_webhook_url(self, url: str, kind: str | None = None) -> None:
+        """Register a webhook: kind "v2", or V1's "order", "subscription", "payment"; without one, each of them.
+
+        The switch `hooks` says which generations are sent.
+        """
+        if kind is not None and kind not in self._pg.hook_urls:
             raise ValueError("kind is v2, order, subscription or payment")
         _text("url", url)
-        self._pg.hook_urls[kind] = url
+        self._pg.hook_urls.update({each: url for each in self._pg.hook_urls if kind in (None, each)})
 
     def rotate_webhook_key(self) -> str:
         """A new verification key; until the old ones are dropped, every V2 webhook is signed with all (documented)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from attrs import evolve
 
@@ -58,7 +58,8 @@ def browse(answer: Callable[[Call], Response], controls: Mapping[str, Callable[.
     if action.get("type") == "client_call" and action.get("function") == "Steppay.requestPay":
         window = controls["open_window"](params=action["params"])
         came = controls["payer"](order_id=window["idKey"], action=outcome)
-        return {"event": came["event"], **{name: str(value) for name, value in came["payload"].items()}}
+        query: dict[str, str] = came["query"]
+        return query
     if action.get("type") != "redirect":
         raise ValueError("StepPay asks a browser for a redirect or for Steppay.requestPay")
     parts = urlsplit(str(action.get("url")))
@@ -66,5 +67,5 @@ def browse(answer: Callable[[Call], Response], controls: Mapping[str, Callable[.
     if not page.startswith(PAGE):
         raise ValueError("the address is not a pay link of this StepPay")
     code = unquote(page.partition("?")[0].removeprefix(PAGE))
-    url = controls["payer"](order_id=code, action=outcome)["redirect"]
-    return dict(parse_qsl(urlsplit(url or "").query, keep_blank_values=True))
+    brought: dict[str, str] = controls["payer"](order_id=code, action=outcome)["query"]
+    return brought

@@ -12,6 +12,8 @@ _FLAG = instance_of(bool)
 
 
 def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(values, str):  # Its letters are no values.
+        raise ValueError(f"it takes a list, such as [{values[:40]!r}]")
     return tuple(values)
 
 
@@ -103,3 +105,5 @@ class Switches:
             setattr(self, name, value)
         except TypeError as error:
             raise ValueError(f"switch {name}: {type(value).__name__} is not a value for it") from error
+        except ValueError as error:
+            raise ValueError(f"switch {name}: {error.args[0]}") from error  # The rest is attrs' own, for a debugger.
