@@ -1,14 +1,19 @@
-"""The pictures of the sandbox page. `python docs/pictures.py` takes them anew; look at each before it is committed.
+"""The pictures of the sandbox page and of the example shop. `python docs/pictures.py` takes them anew; look at each
+before it is committed. `python docs/pictures.py shop` takes the shop's only.
 
-Needs Chromium, Playwright, Pillow and the ports 8080 to 8083.
+Needs Chromium, Playwright, Pillow and the ports 8000 and 8080 to 8083.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import sys
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 from PIL import Image
@@ -19,6 +24,7 @@ from paygate import connect as connect_to
 from paygate.sandbox import Sandbox
 
 FOLDER = Path(__file__).parent / "pictures"
+SHOP = Path(__file__).parents[1] / "examples" / "shop-fastapi" / "run.py"
 NAVER, MANAGED = "portone-naverpay", "steppay-managed"
 PAYER = Customer(id="payer-77", name="김민지", phone="010-1234-5678", email="minji@example.com")
 BACK = "http://127.0.0.1:8000/back"
@@ -88,12 +94,35 @@ def section(opened: Page, *names: str) -> bytes:
     return opened.screenshot(full_page=True, clip=clip)  # type: ignore[arg-type]
 
 
-def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
+def shop(browser: Browser) -> None:
+    """The example shop: what there is, its payment window, and what became of the orders."""
+    chosen = {**os.environ, "PAYGATE_PROVIDER": NAVER}
+    with Popen([sys.executable, str(SHOP)], stdout=PIPE, text=True, env=chosen) as run:  # noqa: S603
+        try:
+            assert run.stdout is not None
+            said = "".join(iter(run.stdout.readline, "Stop with Ctrl-C.\n"))
+            url = re.findall(r"^shop +(\S+)$", said, re.MULTILINE)[0]
+            window = browser.new_context(viewport={"width": 560, "height": 470})
+            opened = window.new_page()
+            opened.goto(url)
+            save("shop", opened.screenshot())
+            with opened.expect_popup() as popped:
+                opened.locator("form", has_text="책 한 권").get_by_role("button").click()
+            opened.locator("[data-paygate-state=waiting]").wait_for()
+            save("shop-waiting", opened.screenshot())
+            popped.value.get_by_role("button", name="Approve").click()
+            opened.locator("[data-status=paid]").wait_for()
+            save("shop-paid", opened.screenshot(clip={"x": 0, "y": 0, "width": 560, "height": 280}))
+            window.close()
+        finally:
+            run.terminate()
+
+
+def room_and_payer(browser: Browser) -> None:
+    """The control room and a payer's window."""
     ports = {NAVER: 8081, MANAGED: 8082, "fakepg": 8083}
     start = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
-    with sync_playwright() as playwright, Sandbox(list(ports), ports=ports, control_port=8080, start=start) as box:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+    with Sandbox(list(ports), ports=ports, control_port=8080, start=start) as box:
         scene(box)
         desk = room(browser, box, 1000, 1020)
         save("control-room", desk.screenshot())
@@ -103,6 +132,15 @@ def main() -> None:
         phone.locator("#waiting").evaluate("section => scrollTo({ top: section.offsetTop - 80, behavior: 'instant' })")
         save("phone", phone.screenshot())
         save("payer", page(browser, f"{box.url(NAVER)}/__page__/windows/window-3", 440, 760).screenshot())
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        if "shop" not in sys.argv[1:]:
+            room_and_payer(browser)
+        shop(browser)
         browser.close()
 
 
