@@ -1,4 +1,4 @@
-"""`paygate demo`: the whole interface against a sandbox on this machine, over HTTP, with every step shown."""
+"""`paygate demo`: the main calls against a sandbox on this machine, over HTTP, with every step shown."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _show_wire(view: WireView, console: Console) -> None:
 @click.command(name="demo")
 @click.option("--provider", "names", multiple=True, help="Only this provider (may be given more than once).")
 def command(names: tuple[str, ...]) -> None:
-    """Walk through the whole interface against emulated payment gateways on this machine."""
+    """Walk through the main calls against emulated payment gateways on this machine."""
     console = _console()
     try:
         allowed = {found.name for found in find_providers() if is_allowed(found)}

@@ -9,7 +9,7 @@ COMMANDS = {
     "providers": ("paygate.cli.providers:command", "List installed providers and what each can do."),
     "contract": ("paygate.cli.contract:command", "Check whether a provider keeps the contract of every provider."),
     "new-provider": ("paygate.cli.new_provider:command", "Write a package for a new provider, from a template."),
-    "demo": ("paygate.cli.demo:command", "Walk through the whole interface against a sandbox on this machine."),
+    "demo": ("paygate.cli.demo:command", "Walk through the main calls against a sandbox on this machine."),
     "pending": ("paygate.cli.pending:pending", "List what is not settled yet, and what of it needs a person."),
     "attention": ("paygate.cli.pending:attention", "List what a person should look at."),
     "reconcile": ("paygate.cli.reconcile:command", "Ask the PG about whatever is due; for cron."),
