@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
+
+import attrs
 
 from .async_gateway import AsyncGateway
 from .clock import Clock, SystemClock
@@ -18,6 +20,7 @@ from .gateway import Gateway
 from .ledger.row import Ledger, LedgerError
 from .procedures.account import Account
 from .provider import ProviderSpec
+from .secret import Secret
 from .vault import Vault
 
 if TYPE_CHECKING:
@@ -98,11 +101,21 @@ def _prepare(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledge
     check_times(timeout_s=timeout_s, deadline_s=deadline_s, settle_s=settle_s)
     address = check_base_url(spec, base_url or spec.base_url, is_test=is_test)
     built, store = spec.build(checked), _store(ledger)
-    # Machines that share a ledger share its clock: a lease must end at the same instant for all of them.
-    clock = clock or (getattr(store, "clock") if hasattr(type(store), "clock") else SystemClock())  # noqa: B009
-    account = Account(name=name or spec.name, spec=spec, provider=built, is_test=is_test, clock=clock,
-                      deadline_s=deadline_s, settle_s=settle_s, vault=vault)
+    account = Account(name=name or spec.name, spec=spec, provider=built, is_test=is_test, clock=clock or _clock(store),
+                      deadline_s=deadline_s, settle_s=settle_s, secrets=tuple(_secrets(checked)), vault=vault)
     return account, store, address
+
+
+def _clock(store: Ledger) -> Clock:
+    """Machines that share a ledger share its clock: a lease must end at the same instant for all of them."""
+    theirs: Clock = getattr(store, "clock") if hasattr(type(store), "clock") else SystemClock()  # noqa: B009
+    return theirs
+
+
+def _secrets(settings: Any) -> Iterator[Secret]:
+    for field in attrs.fields(type(settings)):
+        value = getattr(settings, field.name)
+        yield from (part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Secret))
 
 
 def _store(ledger: str | os.PathLike[str] | Ledger) -> Ledger:

@@ -131,6 +131,8 @@ class OutcomeUnknown(PaygateError):
                  order_id: str | None = None, code: str | None = None, pg_message: str | None = None) -> None:
         super().__init__(message, order_id=order_id, code=code, pg_message=pg_message)
         self.next_step = next_step
+        self.accepted = False
+        """True where the PG said that it did it, and only what that left could not be read."""
 
 
 class Forged(PaygateError):

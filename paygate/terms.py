@@ -76,6 +76,11 @@ def _zone(_: object, __: object, value: object) -> None:
     zone_named(value)  # type: ignore[arg-type]
 
 
+def _after_first(terms: Terms, _: Attribute[Any], value: datetime | None) -> None:
+    if value is not None and terms.first is not None and value <= terms.first:
+        raise BadCommand("until must lie after first; nothing was sent")
+
+
 @frozen(kw_only=True)
 class Terms:
     """How a subscription runs.
@@ -88,13 +93,9 @@ class Terms:
     """
 
     first: datetime | None = field(default=None, validator=aware)
-    until: datetime | None = field(default=None, validator=aware)
+    until: datetime | None = field(default=None, validator=[aware, _after_first])
     times: int | None = field(default=None, validator=_times)
     zone: str = field(default="Asia/Seoul", validator=_zone)
     catch_up: CatchUp = field(default="latest", validator=_catch_up)
     retries: Retries = Retries()
 
-    @until.validator
-    def _after_first(self, _: Attribute[Any], value: datetime | None) -> None:
-        if value is not None and self.first is not None and value <= self.first:
-            raise BadCommand("until must lie after first; nothing was sent")

@@ -14,6 +14,7 @@ from ..ledger.row import Row
 from ..model import BillingKey
 from ..money import Money
 from ..provider import Provider, ProviderSpec
+from ..secret import Secret
 from ..vault import Vault
 from ..wire import Token
 from .steps import Steps
@@ -53,6 +54,8 @@ class Account:
     clock: Clock
     deadline_s: float
     settle_s: float
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)
+    """The credentials in the settings: should the PG quote one of them, its words are kept without it."""
     vault: Vault | None = None
     """Encrypts what must be kept to charge later; None where nothing is."""
     tokens: TokenShelf = field(factory=TokenShelf)

@@ -229,6 +229,8 @@ def _refund(account: Account, command: Cancel | CancelWhole, row: Row, payment: 
         after = yield from talk.say(account.provider.cancel(stated, payment))
     except Exception as error:
         fault: Exception = error
+        if isinstance(error, OutcomeUnknown) and error.accepted:
+            attention = _contradicts(account, payment, payment)
     except GeneratorExit:
         raise
     except BaseException:

@@ -18,9 +18,10 @@ from ..model import BillingKey, Checkout, Hint, KeyInfo, Payment, PaymentStatus
 from .account import Account
 from .begin import begin, new_row
 from .charge import never_left, told
-from .outcome import OTHER_MODE, Seen, hidden, judge, not_sent, unrecorded_doubt
+from .outcome import OTHER_MODE, Finding, Seen, hidden, judge, not_sent, unrecorded_doubt
 from .reading import is_key_elsewhere
-from .settle import ask, payment_of, settle, unanswerable, whole_story
+from .receive import unasked
+from .settle import UNNAMED, ask, payment_of, settle, unanswerable, whole_story
 from .steps import Steps, change, get_row, via
 from .talk import Talk
 from .window import issued, noted
@@ -87,8 +88,10 @@ def prepare(account: Account, fresh: Row, open_window: Callable[[str | None], Fl
 def _handed_out(account: Account, row: Row, checkout: Checkout) -> Steps[Checkout]:
     shown = yield from noted(account, row, checkout)
     now = account.now()
-    moved = yield from change(row, "handed to the payer", state=State.SENT, lease_until=None, sent_at=now,
-                              checks=_FIRST_CHECK, check_at=next_check(_FIRST_CHECK, now, account.settle_s),
+    can_ask = checkout.provider_id is not None or account.supports(Capability.FIND)
+    note = "handed to the payer" if can_ask else UNNAMED
+    moved = yield from change(row, note, state=State.SENT, lease_until=None, sent_at=now, checks=_FIRST_CHECK,
+                              check_at=next_check(_FIRST_CHECK, now, account.settle_s),
                               provider_id=checkout.provider_id or row.provider_id)
     if moved is None:
         # A window that the ledger is not bound to must not be shown: nobody would look for what is paid in it.
@@ -262,7 +265,15 @@ def confirm_row(account: Account, row: Row, hint: Hint, talk: Talk) -> Steps[tup
         if records is None:
             return (yield from unanswerable(account, row)), ()
         finding = judge(row, records, is_test=account.is_test)
+        if finding.seen is Seen.FAILED and hint.says_paid:
+            # An attempt that failed before the one that was approved: the PG's records lag behind its own page.
+            finding = Finding(seen=Seen.ABSENT)
         row = yield from via("return", settle(account, row, finding))
+        if finding.is_second:
+            assert finding.payment is not None
+            yield from via("return", unasked(account, finding.payment))
+            raise OutcomeUnknown(f"{finding.why}: order {row.order_id} was paid twice, and one has to be given back",
+                                 order_id=row.order_id)
     except LedgerError:
         raise unrecorded_doubt(row) from None
     if finding.seen is Seen.CONTRADICTED and hint.provider_id is not None:

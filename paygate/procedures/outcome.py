@@ -41,8 +41,11 @@ class Finding:
     why: str | None = None
     is_elsewhere: bool = False
     """A contradiction by a record of the other of test and live mode: no money of this account moved."""
+    is_second: bool = False
+    """A contradiction by another payment that took money for an order that is paid: both are real."""
 
 
+_SECOND = "the PG has a second payment under this order"
 OTHER_MODE = "the PG's answer is from the other of test and live mode"
 
 
@@ -54,7 +57,7 @@ def contradiction(row: Row, payment: Payment, *, is_test: bool) -> str | None:
         return "the PG's answer names no payment"
     if row.provider_id is not None and row.kind is not Kind.CANCEL and payment.provider_id != row.provider_id \
             and row.state is State.ANSWERED and payment.status.took_money:
-        return "the PG has a second payment under this order"
+        return _SECOND
     if is_elsewhere(payment, is_test=is_test):
         return OTHER_MODE
     is_bare_key = payment.for_key and payment.money.is_zero  # Some PGs record no amount where none was taken.
@@ -95,7 +98,7 @@ def judge(row: Row, records: Sequence[Payment], *, is_test: bool) -> Finding:
     why = contradiction(row, deciding, is_test=is_test)
     if why is not None:
         return Finding(seen=Seen.CONTRADICTED, payment=deciding, why=why,
-                       is_elsewhere=is_elsewhere(deciding, is_test=is_test))
+                       is_elsewhere=is_elsewhere(deciding, is_test=is_test), is_second=why is _SECOND)
     seen = Seen.PAID if takers else Seen.PENDING if pending else Seen.FAILED
     return Finding(seen=seen, payment=deciding)
 

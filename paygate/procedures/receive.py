@@ -120,6 +120,8 @@ def take_record(account: Account, payment: Payment, talk: Talk, source: str = "w
     before = (row.state, payment_of(row))
     finding = judge(row, (yield from whole_story(account, row, payment, talk)), is_test=account.is_test)
     row = yield from via(source, settle(account, row, finding))
+    if finding.is_second:
+        return (yield from unasked(account, payment))
     if finding.seen is Seen.CONTRADICTED:
         raise Forged(f"{finding.why}; order {row.order_id} was not changed by this webhook", order_id=row.order_id)
     payment = finding.payment or payment

@@ -10,15 +10,18 @@ from attrs import evolve
 from ..capability import Absence, Capability
 from ..codec import dump, load
 from ..errors import NotSent, OutcomeUnknown, PaygateError, Refused
-from ..ledger.row import Kind, LedgerError, Row, State, Taken
+from ..ledger.row import Kind, LedgerError, Line, Row, State, Taken
 from ..ledger.rules import is_absence_proven, next_check
 from ..model import Payment
 from .account import Account
 from .outcome import Finding, Seen, credentials, declined, judge, not_asked, refusal_text
-from .steps import Steps, change, reread
+from .steps import Entry, Steps, change, reread
 from .talk import Talk
 
 AWAITS_PAYER = (Kind.PAY, Kind.REGISTER, Kind.SUBSCRIBE)
+
+UNNAMED = "handed to the payer; only the PG's answer will name the payment"
+"""How the trail tells that a window was shown which cannot be asked about."""
 
 UNRESOLVED = "unresolved: "
 """How the attention of a doubt begins, as opposed to that of a contradiction."""
@@ -75,6 +78,8 @@ def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False,
     then proves nothing of the time since.
     """
     now = account.now() if asked_at is None else asked_at
+    if finding.seen is Seen.FAILED and (yield from _may_be_another_window(account, row)):
+        finding = Finding(seen=Seen.ABSENT)
     if not mine and account.is_held(row) and finding.seen is not Seen.PAID:
         return row  # Another worker holds it, and nothing but "paid" is certain before that worker is done.
     if (step := _step(account, row, finding, now)) is None:
@@ -90,6 +95,16 @@ def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False,
         moved = yield from change(row, "the PG's payment id belongs to another order", **{
             **kept, "attention": "the PG's payment belongs to another order already"})
     return moved if moved is not None else (yield from reread(row))
+
+
+def _may_be_another_window(account: Account, row: Row) -> Steps[bool]:
+    """Whether a payment that failed says nothing of its order: the payer was shown more than one window, and nobody can
+    ask the PG what was paid in the others.
+    """
+    if row.kind not in AWAITS_PAYER or row.state is not State.SENT or account.supports(Capability.FIND):
+        return False
+    lines: list[Line] = yield Entry("trail", (account.scope, row.id))
+    return sum(line.note.endswith(UNNAMED) for line in lines) > 1
 
 
 def _step(account: Account, row: Row, finding: Finding, now: float) -> tuple[str, dict[str, Any]] | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..capability import Capability
-from ..errors import BadCommand, NotFound, NotSent, Refused
+from ..errors import BadCommand, NotFound, NotSent, OutcomeUnknown, Refused
 from ..flow import Flow
 from ..ledger.row import Kind, LedgerError, Row, State
 from ..ledger.rules import renewals_digest
@@ -48,11 +48,20 @@ def confirm_subscription(account: Account, order_id: str, query: Mapping[str, st
     if row.state is State.SENT and (payment is None or payment.status is PaymentStatus.PENDING):
         return None
     told(row)
+    return (yield from _paid_for(row, _read(account, row, Talk(account))))
+
+
+def _paid_for(row: Row, reading: Steps[Subscription | None]) -> Steps[Subscription]:
+    """Its first payment was taken: no answer about the subscription may sound as if it were not."""
     try:
-        return (yield from _read(account, row, Talk(account)))
+        found = yield from reading
     except NotFound as error:
-        # Its first payment was taken: no answer about the subscription may sound as if it were not.
-        raise not_asked(f"the subscription of order {order_id}", error, order_id=order_id) from None
+        raise not_asked(f"the subscription of order {row.order_id}", error, order_id=row.order_id) from None
+    if found is None:
+        raise OutcomeUnknown(f"order {row.order_id} is paid, and the PG does not show its subscription yet; "
+                             "ask again later, never subscribe again", order_id=row.order_id,
+                             next_step="ask for the subscription again later; never subscribe again")
+    return found
 
 
 def subscription(account: Account, order_id: str) -> Steps[Subscription]:
@@ -62,7 +71,10 @@ def subscription(account: Account, order_id: str) -> Steps[Subscription]:
     """
     account.require(Capability.SUBSCRIBE)
     row = yield from ours(account, order_id, Kind.SUBSCRIBE)
-    found = yield from _read(account, row, Talk(account))
+    reading = _read(account, row, Talk(account))
+    if row.state is State.ANSWERED:
+        return (yield from _paid_for(row, reading))
+    found = yield from reading
     if found is None:
         raise NotFound(f"the subscription of order {order_id} has not begun", order_id=order_id)
     return found

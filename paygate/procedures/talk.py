@@ -30,10 +30,10 @@ class Talk:
         self.deadline = deadline or account.deadline()
         self.sent = False
         self._hide = hide
-        """What must not stand in the PG's words, should it quote it back."""
+        """What must not stand in the PG's words, beside the credentials, should it quote it back."""
 
     def say(self, flow: Flow[T]) -> Steps[T]:
-        """Drive `flow` to its end; what the PG says comes without the secret to hide.
+        """Drive `flow` to its end; what the PG says comes without any secret that it quotes.
 
         Raises: what the flow raises; NotSent where nothing left; OutcomeUnknown where no complete answer came back.
         """
@@ -51,13 +51,21 @@ class Talk:
         if isinstance(value, Payment) and value.for_key and self.account.spec.profile.register_takes_money.value:
             # Where registering takes money, a record of none taken is not what was asked for, whatever it calls itself.
             value = evolve(value, for_key=False)
-        if self._hide is None:
-            return value
         if isinstance(value, str):
-            return without(value, self._hide)
+            return self._hushed(value)
         if isinstance(value, (Payment, ScheduledCharge)) and (value.message is not None or value.code is not None):
-            return evolve(value, message=without(value.message, self._hide), code=without(value.code, self._hide))
+            return evolve(value, message=self._hushed(value.message), code=self._hushed(value.code))
         return value
+
+    def _hushed(self, text: str | None) -> str | None:
+        if not text:
+            return text
+        token = self.account.tokens.held(self.account.clock)
+        # Of a header such as "Bearer abc" the last word is the secret.
+        held = [] if token is None else [Secret(value.reveal().split()[-1]) for value in token.headers.values()]
+        for secret in (*self.account.secrets, *held, *([] if self._hide is None else [self._hide])):
+            text = without(text, secret)
+        return text
 
     def _drive(self, flow: Flow[T]) -> Steps[T]:
         try:

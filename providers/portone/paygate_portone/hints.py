@@ -34,8 +34,9 @@ def read_return(query: Mapping[str, str]) -> Hint:
     given = {name: _clean(query, name) for name in RETURN_KEYS}
     if given["merchant_uid"] is None and given["imp_uid"] is None:
         raise Forged("a return that names neither imp_uid nor merchant_uid; nothing was changed")
+    claim = given["status"] or given["imp_success"] or given["success"]
     return Hint(order_id=given["merchant_uid"], provider_id=given["imp_uid"], code=given["error_code"],
-                message=given["error_msg"], claim=given["status"] or given["imp_success"] or given["success"])
+                message=given["error_msg"], claim=claim, says_paid=claim in ("paid", "true"))
 
 
 def read_webhook(headers: Mapping[str, str], body: bytes) -> Hint:

@@ -177,7 +177,7 @@ def test_a_window_under_a_tier_is_not_offered() -> None:
 
 def test_a_return_is_read_as_a_hint() -> None:
     query = {"imp_uid": "imp_1", "merchant_uid": "o", "imp_success": "true", "cart": "\x00" * 9999}
-    assert GATE.read_return(query) == Hint(order_id="o", provider_id="imp_1", claim="true")
+    assert GATE.read_return(query) == Hint(order_id="o", provider_id="imp_1", claim="true", says_paid=True)
     assert GATE.read_return({"merchant_uid": "o", "imp_uid": "null", "error_code": "F400", "error_msg": "잔액 부족",
                              "success": "false"}) == \
         Hint(order_id="o", code="F400", message="잔액 부족", claim="false")
@@ -257,7 +257,7 @@ def test_the_spec_declares_every_verb_without_credentials() -> None:
     assert "api.iamport.kr" in spec.hosts
     assert frozenset(Capability) - spec.capabilities == {
         Capability.SUBSCRIBE, Capability.UNSUBSCRIBE, Capability.PAUSE, Capability.MOVE_NEXT,
-        Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD, Capability.RENEW}
+        Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD, Capability.RENEW, Capability.KEYS}
     assert isinstance(spec.build(Settings(**GIVEN)), NaverPay)
 
 

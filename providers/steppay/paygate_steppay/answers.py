@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from paygate.codec import Unreadable, read_json
-from paygate.errors import BadCommand, NotFound, OutcomeUnknown, RateLimited, Refused, Unauthorized
+from paygate.errors import BadCommand, NotFound, OutcomeUnknown, PaygateError, RateLimited, Refused, Unauthorized
 from paygate.wire import Response
 
 from . import words
@@ -117,6 +117,14 @@ def unclear(why: str, order_id: str | None, said: Fault | None = None) -> Outcom
     """The error for an answer that is not understood."""
     return OutcomeUnknown(f"the PG's answer is not understood ({why}); look it up, never send it again",
                           order_id=order_id, code=said.code if said else None, pg_message=said.says if said else None)
+
+
+def accepted_unseen(error: PaygateError, order_id: str | None) -> OutcomeUnknown:
+    """The error for what the PG called done, where the look at what that left failed with `error`."""
+    told = OutcomeUnknown("the PG said that it gave the money back; what that left cannot be read now",
+                          order_id=order_id, code=error.code, pg_message=error.message)
+    told.accepted = True
+    return told
 
 
 def understood(read: Callable[..., T], *given: Any, order_id: str | None = None) -> T:

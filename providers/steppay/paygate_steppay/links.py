@@ -59,7 +59,8 @@ def read_return(query: Mapping[str, str]) -> Hint:
         raise Forged("a return that names no order_code; nothing was changed")
     if (code is not None and not CODE.fullmatch(code)) or (mark is not None and mark not in _OUTCOMES.values()):
         raise Forged("order_code or the outcome is not what the PG sends; nothing was changed")
-    return Hint(provider_id=code, claim=given["status"] or mark)
+    claim = given["status"] or mark
+    return Hint(provider_id=code, claim=claim, says_paid=claim == "success")
 
 
 def read_chain(query: Mapping[str, str]) -> Hint:
@@ -73,4 +74,5 @@ def read_chain(query: Mapping[str, str]) -> Hint:
         raise Forged("a return that names no idKey; nothing was changed")
     if key is not None and not ID_KEY.fullmatch(key):
         raise Forged("idKey is not what the PG sends; nothing was changed")
-    return Hint(provider_id=key, claim=event, code=given["errorCode"], message=given["errorMessage"])
+    return Hint(provider_id=key, claim=event, says_paid=event == "success", code=given["errorCode"],
+                message=given["errorMessage"])

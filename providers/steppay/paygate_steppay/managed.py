@@ -15,7 +15,7 @@ from typing import Any
 from attrs import evolve
 
 from paygate.commands import Cancel, Customer, DeleteKey, KeysOf, Pay, Register
-from paygate.errors import BadCommand
+from paygate.errors import BadCommand, PaygateError
 from paygate.flow import Flow
 from paygate.model import Checkout, Hint, KeyInfo, Payment
 from paygate.money import Money
@@ -96,8 +96,11 @@ class Managed(Provider):
                              order_id=command.order_id)
         accepted((yield self._asking.send("PATCH", path("/api/v1/orders/{}/cancel", payment.provider_id), {
             "requestPrice": command.money.amount, "reason": command.reason})), command.order_id)
-        after = yield from self._look.order(payment.provider_id, command.order_id)
-        return (yield from self._look.payment(after, payment.order_id))
+        try:
+            after = yield from self._look.order(payment.provider_id, command.order_id)
+            return (yield from self._look.payment(after, payment.order_id))
+        except PaygateError as error:
+            raise answers.accepted_unseen(error, command.order_id) from None
 
     # Saved means of payment
 

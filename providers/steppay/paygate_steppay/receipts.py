@@ -48,13 +48,22 @@ def payment(content: Any, asked: str, offset_hours: int) -> Payment:
         receipt_url=words.verbatim(receipt.get("paymentReceiptUrl")))
 
 
-def is_partly_back(content: Any) -> bool:
-    """Whether a receipt says that part was given back."""
-    word = content.get("paymentStatus") if isinstance(content, dict) else None
-    return words.PAYMENT_STATUSES.get(word) is Standing.PARTLY_BACK if isinstance(word, str) else False
+def lists_no_refund(content: Any, asked: str, payment: Payment) -> bool:
+    """Whether this is the receipt of `payment`, says that part was given back, and does not tell how much.
+
+    Raises: Unreadable.
+    """
+    receipt = fields.record(content)
+    word = receipt.get("paymentStatus")
+    return isinstance(word, str) and words.PAYMENT_STATUSES.get(word) is Standing.PARTLY_BACK \
+        and not isinstance(receipt.get("cancel"), dict) and not receipt.get("cancelHistory") \
+        and receipt.get("idKey") in (None, asked) and _charged(receipt) == payment.money \
+        and fields.name_of(receipt.get("partnerOrderId"), "partnerOrderId") == payment.order_id
 
 
 def _charged(receipt: Record) -> Money:
+    if receipt.get("currency") not in (None, words.CURRENCY):
+        raise Unreadable("it is in another currency")
     amount = fields.money(receipt.get("amount"), "amount")
     discount = receipt.get("discount")
     taken = Money(0, amount.currency) if discount is None else fields.money(discount, "discount")

@@ -127,14 +127,17 @@ class Unmanaged(Provider):
         reply = yield self._asking.send("POST", path(self._settings.cancel_path), {
             "idKey": key, "requestPrice": command.money.amount}, both_headers=True)
         back = understood(_given_back, accepted(reply, command.order_id), order_id=command.order_id)
-        found = known((yield self._asking.get(path("/api/payment/receipt/{}", key))), command.order_id)
-        if found is None:
-            raise unclear("the receipt is gone", command.order_id)
-        if receipts.is_partly_back(found) and not isinstance(found.get("cancel"), dict) and payment.cancelled.is_zero \
-                and back == command.money < payment.money:
-            # This receipt lists no refunds. The first one is what the answer says it is; a second could not be told.
-            return evolve(payment, status=PaymentStatus.PARTLY_CANCELLED, cancelled=back)
-        return self._payment(found, provider_id)
+        try:
+            found = known((yield self._asking.get(path("/api/payment/receipt/{}", key))), command.order_id)
+            if payment.cancelled.is_zero and back == command.money < payment.money \
+                    and understood(receipts.lists_no_refund, found, key.reveal(), payment):
+                # The first refund is what the answer says it is; a second could not be told.
+                return evolve(payment, status=PaymentStatus.PARTLY_CANCELLED, cancelled=back)
+            if found is None:
+                raise unclear("the receipt is gone", command.order_id)
+            return self._payment(found, provider_id)
+        except PaygateError as error:
+            raise answers.accepted_unseen(error, command.order_id) from None
 
     def read_return(self, query: Mapping[str, str]) -> Hint:
         return links.read_chain(query)
