@@ -50,7 +50,7 @@ class Tale:
         yield "The payer approves; confirm by look-up", (c.PAY,), self.confirm
         yield "Cancel a part (부분취소)", (c.CANCEL, c.CANCEL_PARTLY), self.cancel
         yield "Cancel the rest (전액취소)", (c.CANCEL,), self.cancel_whole
-        yield "Read the payment back by our id", (c.LOOKUP,), self.find
+        yield "Read the payment back; the ledger knows the PG's id of it", (c.LOOKUP,), self.find
         yield "Begin a subscription (정기결제)", (c.SUBSCRIBE,), self.subscribe
         yield "The payer approves; confirm by look-up", (c.SUBSCRIBE,), self.confirm_subscription
         yield "Time passes; the PG renews it by itself", (c.SUBSCRIBE, c.RECEIVE), self.renewed
