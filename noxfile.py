@@ -23,8 +23,8 @@ PACKAGES = ["paygate", *(str(f.parent.relative_to(ROOT)) for p in PROVIDERS for 
 TESTS = [d for d in ("tests", *(f"providers/{p.name}/tests" for p in PROVIDERS)) if (ROOT / d).is_dir()]
 SCRIPTS = ["run.py", "noxfile.py", "tools", "tests/typing/check.py"]
 SUPPORTED = ("3.11", "3.12", "3.13")
-# As many processes as cores; a file's tests stay together and in order, as its fixtures expect.
-PYTEST = ("-m", "pytest", "-q", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+# As many processes as cores; a file's tests stay together and in order, as its fixtures expect. The slowest come first.
+PYTEST = ("-m", "pytest", "-q", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 PIP = ("-qq", "--disable-pip-version-check", "--no-input")
 
 nox.needs_version = ">=2024.10.9"
