@@ -83,6 +83,9 @@ class OnCelery:
     def feed(self) -> None:
         self.app.tasks["paygate.fakepg.feed"]()
 
+    def settle(self) -> None:
+        self.app.tasks["paygate.fakepg.reconcile"]()
+
     def take(self) -> list[Job]:
         found: list[Job] = []
         with self.app.connection_for_read() as connection, connection.SimpleQueue(self.queue) as queue:
@@ -122,6 +125,9 @@ class OnProcrastinate:
 
     def feed(self) -> None:
         self.run(self.app.tasks["paygate.fakepg.feed"](timestamp=0))
+
+    def settle(self) -> None:
+        self.run(self.app.tasks["paygate.fakepg.reconcile"](timestamp=0))
 
     def take(self) -> list[Job]:
         found: list[Job] = []
@@ -256,6 +262,24 @@ def test_a_worker_that_dies_after_the_charge_was_sent_charges_nothing_again(benc
     assert charged(shop) == ids
     assert shop.sent("POST /charges") == 3
     assert shop.pending() == []
+
+
+@pytest.mark.parametrize("bench", ["celery", "procrastinate"], indirect=True)
+def test_outcomes_and_lag_stand_in_the_log_with_fields(bench: tuple[Shop, Any],
+                                                       caplog: pytest.LogCaptureFixture) -> None:
+    shop, engine = bench
+    caplog.set_level("INFO", logger="paygate.workers")
+    owe(shop, 2)
+    engine.settle()
+    engine.feed()
+    shop.pg.fault("drop_after", on="POST /charges")
+    shop.pg.fault("error_500_before", on="GET /payments", times=20)
+    engine.carry_out(engine.take())
+    records = [vars(record) for record in caplog.records if record.name == "paygate.workers"]
+    behind = records[0]
+    assert (behind["gateway"], behind["due"], round(behind["lag_s"])) == ("fakepg", 3, 31 * 86_400 - 3600)
+    assert sorted(one["outcome"] for one in records if "outcome" in one) == ["paid", "paid", "unknown"]
+    assert KEY.reveal() not in caplog.text
 
 
 @pytest.mark.parametrize("bench", ["procrastinate"], indirect=True)

@@ -238,6 +238,24 @@ def test_what_is_in_doubt_is_settled_in_between(monkeypatch: pytest.MonkeyPatch)
     asyncio.run(scene())
 
 
+def test_it_says_how_far_behind_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_RECONCILE_S", 0.0)
+
+    async def scene() -> None:
+        stop = asyncio.Event()
+        async with Shop() as shop:
+            await shop.owe(3)
+            shop.clock.advance(500)
+            await shop.gate.claim_due()  # Another worker, which is gone.
+            running = asyncio.create_task(work(shop.gate, poll_s=0.001, stop=stop))
+            await asyncio.sleep(0.05)
+            stop.set()
+            tally = await asyncio.wait_for(running, 60)
+            assert (tally.taken_up, tally.due, tally.lag_s) == (0, 3, 500.0)
+
+    asyncio.run(scene())
+
+
 def test_a_pace_is_kept_whatever_the_number_at_a_time() -> None:
     async def scene() -> float:
         async with Shop() as shop:

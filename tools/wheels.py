@@ -26,6 +26,7 @@ EXTRAS = {
     "paygate.testing": {"pytest", "hypothesis", "_pytest"},
     "paygate.web": {"django", "flask", "starlette"},
     "paygate.ledger.postgres": {"psycopg"},
+    "paygate.workers": {"celery", "procrastinate"},
 }
 
 

@@ -106,11 +106,11 @@ class _Progress:
     def heard(self, tally: Tally, report: DueReport) -> None:
         self._bar.update(self._task, description=(
             f"{tally.taken_up} taken up · {tally.paid} paid · {tally.declined} declined · {tally.unknown} unknown · "
-            f"{tally.failed} failed · {tally.per_s:.1f}/s"))
+            f"{tally.failed} failed · {tally.per_s:.1f}/s · {tally.due} due, the oldest {tally.lag_s:.0f} s late"))
 
 
 def _line(event: str, tally: Tally, **more: str) -> None:
     click.echo(json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **more,
                            "taken_up": tally.taken_up, "paid": tally.paid, "declined": tally.declined,
                            "unknown": tally.unknown, "waiting": tally.waiting, "failed": tally.failed,
-                           "per_s": round(tally.per_s, 1)}))
+                           "per_s": round(tally.per_s, 1), "due": tally.due, "lag_s": round(tally.lag_s, 1)}))

@@ -36,6 +36,27 @@ class DueReport:
     """What could not be carried out, and why, in our words."""
 
 
+@define
+class Backlog:
+    """What is due and not decided: how many (counted up to a thousand), and how late the oldest is."""
+
+    due: int = 0
+    lag_s: float = 0.0
+
+
+_COUNTED = 1000
+
+
+def backlog(account: Account) -> Steps[Backlog]:
+    """How far behind the workers are. What is under way counts.
+
+    Raises: LedgerError.
+    """
+    now = account.now()
+    rows: list[Row] = yield Entry("planned", (account.scope, now, _COUNTED))
+    return Backlog(len(rows), 0.0 if not rows or rows[0].due_at is None else now - rows[0].due_at)
+
+
 def lease_s(account: Account) -> float:
     """How long a claim lasts: one subscription may need a look-up, a charge and a dated charge."""
     return 3 * account.deadline_s + _MARGIN_S

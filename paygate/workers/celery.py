@@ -11,7 +11,8 @@ from celery import Celery  # type: ignore[import-untyped]
 
 from ..errors import BadSettings, OutcomeUnknown
 from ..gateway import Gateway
-from .telling import log, tell
+from ..procedures.due import backlog
+from .telling import log, tell, tell_backlog
 
 _FEED_EVERY_S = 1.0
 _RECONCILE_EVERY_S = 60.0
@@ -45,6 +46,7 @@ def install(app: Celery, gate: Gateway, *, at_once: int = 100) -> None:
 
     def reconcile() -> None:
         try:
+            tell_backlog(gate.name, gate._run(backlog(gate._account)))
             gate.reconcile()
         except OutcomeUnknown as error:
             log.warning("%s: %s", gate.name, error)

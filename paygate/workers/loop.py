@@ -11,7 +11,7 @@ from attrs import define, field
 from ..async_gateway import AsyncGateway
 from ..errors import BadCommand, OutcomeUnknown
 from ..ledger.row import Row
-from ..procedures.due import DueReport
+from ..procedures.due import DueReport, backlog
 
 _BATCH = 200
 _RECONCILE_S = 5.0
@@ -49,6 +49,10 @@ class Tally:
     unknown: int = 0
     waiting: int = 0
     failed: int = 0
+    due: int = 0
+    """What was due and not decided at the last look, counted up to a thousand."""
+    lag_s: float = 0.0
+    """How late the oldest of it was."""
     began: float = field(factory=time.monotonic)
 
     def add(self, report: DueReport) -> None:
@@ -115,7 +119,7 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
             done.clear()
             if time.monotonic() - looked >= _RECONCILE_S:
                 looked = time.monotonic()
-                await _settled(gate)
+                await _settled(gate, tally)
     finally:
         if busy:
             await asyncio.gather(*busy, return_exceptions=True)
@@ -129,8 +133,10 @@ async def _claimed(gate: AsyncGateway, limit: int) -> list[Row]:
         return []  # The ledger cannot be used; asked again at the next turn.
 
 
-async def _settled(gate: AsyncGateway) -> None:
+async def _settled(gate: AsyncGateway, tally: Tally) -> None:
     try:
+        behind = await gate._run(backlog(gate._account))
+        tally.due, tally.lag_s = behind.due, behind.lag_s
         await gate.reconcile()
     except OutcomeUnknown:
         pass  # Asked again at the next turn.

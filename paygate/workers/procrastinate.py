@@ -12,7 +12,8 @@ from procrastinate import App, PsycopgConnector
 
 from ..async_gateway import AsyncGateway
 from ..errors import BadSettings, NotSent, OutcomeUnknown
-from .telling import log, tell
+from ..procedures.due import backlog
+from .telling import log, tell, tell_backlog
 
 _EVERY_SECOND = "* * * * * *"
 _EVERY_MINUTE = "* * * * *"
@@ -60,6 +61,7 @@ def install(app: App, gate: AsyncGateway, *, queue: str = "paygate", most_waitin
     @app.task(name=f"{name}.reconcile", queue=queue, queueing_lock=f"{name}.reconcile", priority=50)
     async def reconcile(timestamp: int) -> None:
         try:
+            tell_backlog(gate.name, await gate._run(backlog(gate._account)))
             await gate.reconcile()
         except OutcomeUnknown as error:
             log.warning("%s: %s", gate.name, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ..procedures.due import DueReport
+from ..procedures.due import Backlog, DueReport
 
 log = logging.getLogger("paygate.workers")
 OUTCOMES = ("paid", "declined", "unknown", "waiting")
@@ -19,3 +19,9 @@ def tell(gateway: str, report: DueReport) -> None:
     for order_id, why in report.failed.items():
         log.error("%s %s: failed: %s", gateway, order_id, why,
                   extra={"gateway": gateway, "order_id": order_id, "outcome": "failed"})
+
+
+def tell_backlog(gateway: str, behind: Backlog) -> None:
+    """Log how far behind the workers are."""
+    log.info("%s: %d due, the oldest %.0f s late", gateway, behind.due, behind.lag_s,
+             extra={"gateway": gateway, "due": behind.due, "lag_s": behind.lag_s})
