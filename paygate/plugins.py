@@ -165,6 +165,13 @@ def _narrowed() -> set[tuple[str, str]] | None:
     return pairs
 
 
+def _near(name: str, names: Iterable[str]) -> list[str]:
+    """The names that may have been meant: those that begin with it, or look like it."""
+    known = list(dict.fromkeys(names))
+    begin = [each for each in known if len(name) >= 3 and each.startswith(name)]
+    return begin or get_close_matches(name, known, n=1)
+
+
 _loaded: dict[tuple[str, str, str], ProviderSpec] = {}
 _loading = RLock()
 
@@ -180,11 +187,11 @@ def load(name: str, *, allow: Iterable[tuple[str, str]] | None = None) -> Provid
     claims = [found for found in installed if found.name == name]
     if not claims:
         names = ", ".join(dict.fromkeys(f.name for f in installed)) or "none"
-        close = get_close_matches(name, [f.name for f in installed], n=1) if isinstance(name, str) else []
-        meant = f"did you mean {close[0]}? " if close else ""
+        near = _near(name, [f.name for f in installed]) if isinstance(name, str) else []
         # No name of a distribution: nobody vouches for what a package index has under a guessed one.
-        raise UnknownProvider(f"no provider {printable(str(name))} is installed (installed: {names}); {meant}install "
-                              f"the distribution that the provider's own pages name")
+        what = f"did you mean {' or '.join(near)}?" if near else \
+            "install the distribution that the provider's own pages name"
+        raise UnknownProvider(f"no provider {printable(str(name))} is installed (installed: {names}); {what}")
     if len(claims) > 1:
         raise UnknownProvider(f"provider {name} is claimed by {' and by '.join(c.origin for c in claims)}; nothing was "
                               f"imported; uninstall all but one")

@@ -267,6 +267,16 @@ def test_an_unknown_name_lists_what_is_installed_and_how_to_install_more(plant: 
         load("nosuchpay")
 
 
+def test_a_name_that_is_nearly_one_names_all_it_may_be_and_sends_nobody_to_install(plant: Plant) -> None:
+    stem = f"near{next(NUMBERS)}pay"
+    first, second = (plant(offering("spec(NAME)"), name=f"{stem}-{end}") for end in ("x", "unlike"))
+    with pytest.raises(UnknownProvider) as refused:
+        load(stem)
+    assert str(refused.value).endswith((f"; did you mean {first} or {second}?", f"; did you mean {second} or {first}?"))
+    with pytest.raises(UnknownProvider, match=rf"; did you mean {first}\?$"):
+        load(f"{stem}-xx")
+
+
 def test_an_unknown_name_cannot_write_lines_of_its_own_into_a_log() -> None:
     with pytest.raises(UnknownProvider) as refused:
         load("x\n\x1b[31mpaid")
