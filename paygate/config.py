@@ -49,11 +49,11 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
     `connect(**from_environment(os.environ))`: switching the PG is then configuration, not code.
 
-    Raises: BadSettings naming the variable that is missing or not JSON.
+    Raises: BadSettings naming every variable that is missing, or the one that is not JSON.
     """
-    for name in ("PAYGATE_PROVIDER", "PAYGATE_SETTINGS", "PAYGATE_LEDGER"):
-        if not environ.get(name):
-            raise BadSettings(f"{name} is not set")
+    needed = ("PAYGATE_PROVIDER", "PAYGATE_SETTINGS", "PAYGATE_LEDGER")
+    if missing := [name for name in needed if not environ.get(name)]:
+        raise BadSettings(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set")
     try:
         settings = json.loads(environ["PAYGATE_SETTINGS"])
     except ValueError:

@@ -337,6 +337,9 @@ def test_settings_come_from_the_environment_and_a_missing_one_is_named(run: Run,
     monkeypatch.delenv("PAYGATE_PROVIDER")
     told = run("pending")
     assert (told.exit_code, told.stderr) == (2, "paygate: PAYGATE_PROVIDER is not set\n")
+    monkeypatch.delenv("PAYGATE_SETTINGS")
+    told = run("pending")
+    assert told.stderr == "paygate: PAYGATE_PROVIDER, PAYGATE_SETTINGS are not set\n"
 
 
 @pytest.mark.parametrize("how", ["option", "environment"])

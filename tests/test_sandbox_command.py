@@ -105,12 +105,24 @@ def test_the_connect_call_it_shows_works(start: Callable[..., subprocess.Popen[s
                                          tmp_path: Path) -> None:
     process = start()
     text = _text(process)
-    call = text[text.index("connect("):text.index("Stop")].strip()
+    call = text[text.index("connect("):text.index("export ")].strip()
     code = f"from paygate import connect\ngate = {call}\nprint(gate.is_test)\n"
 
     ran = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True,
                          check=False)
     assert "True" in ran.stdout, ran.stderr
+
+
+def test_the_environment_it_shows_works(start: Callable[..., subprocess.Popen[str]], environment: dict[str, str],
+                                        tmp_path: Path) -> None:
+    text = _text(start("fakepg", "--port", "fakepg=0"))
+    shown = [line for line in text.splitlines() if line.startswith("export ")]
+    code = "import os, paygate; print(paygate.connect(**paygate.from_environment(os.environ)))"
+
+    ran = subprocess.run(["sh", "-c", "\n".join([*shown, '"$0" -c "$1"']), sys.executable, code], env=environment,
+                         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert "<Gateway fakepg (test)>" in ran.stdout, ran.stderr
+    assert (tmp_path / "sandbox.db").exists()
 
 
 def test_ports_are_the_ones_asked_for(start: Callable[..., subprocess.Popen[str]]) -> None:

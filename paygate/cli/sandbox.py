@@ -17,7 +17,7 @@ from ..errors import BadSettings, UnknownProvider
 from ..plugins import find_providers, is_allowed, load, printable
 from ..sandbox import Sandbox
 from ..sandbox.routes import BANNER
-from ..sandbox.snippet import connect_call
+from ..sandbox.snippet import connect_call, exports
 from ..secret import reveal_all
 from ..testing.fakepg import FAKEPG
 
@@ -108,7 +108,8 @@ def _text(control_url: str, where: Mapping[str, Mapping[str, Any]], built_in: Se
              *(f"{name:<{width}}  {at['url']}" for name, at in where.items()), ""]
     for name, at in where.items():
         call = connect_call(name, at["settings"], at["url"], built_in=name in built_in)
-        lines.append(f"# from paygate.testing.fakepg import FAKEPG\n{call}\n" if name in built_in else f"{call}\n")
+        lines.append(f"# from paygate.testing.fakepg import FAKEPG\n{call}\n" if name in built_in else
+                     f"{call}\n\n{exports(name, at['settings'], at['url'])}\n")
     return _printable_lines([*lines, "Stop with Ctrl-C."])
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
+
+LEDGER = "sandbox.db"
 
 PAY = """from paygate import Customer, Money, Pay, new_order_id
 
@@ -20,7 +24,13 @@ def connect_call(name: str, settings: Mapping[str, Any], url: str, *, built_in: 
     """
     what = "FAKEPG" if built_in else repr(name)
     lines = ",\n    ".join(f"{key!r}: {value!r}" for key, value in settings.items())
-    return f"connect({what}, {{\n    {lines}}},\n    ledger='sandbox.db', base_url={url!r})"
+    return f"connect({what}, {{\n    {lines}}},\n    ledger={LEDGER!r}, base_url={url!r})"
+
+
+def exports(name: str, settings: Mapping[str, Any], url: str) -> str:
+    """The same for a shell: what `from_environment` and the `paygate` commands read."""
+    said = {"PROVIDER": name, "SETTINGS": json.dumps(settings), "BASE_URL": url, "LEDGER": LEDGER}
+    return "\n".join(f"export PAYGATE_{variable}={quote(value)}" for variable, value in said.items())
 
 
 def imports(*, built_in: bool) -> str:
