@@ -49,7 +49,7 @@ def _plain(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, str) and re.search(r"[\[{*]", value):
         return f"`{value}`"
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return "; ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def failure_table() -> str:

@@ -121,7 +121,8 @@ class Profile:
     refuses_concurrent_order_id: Fact[bool] = field(validator=_is_fact, metadata={
         "meaning": "refuses one order id sent twice at the same time"})
     absence: Fact[Absence] = field(validator=_is_fact, metadata={"meaning": "what 'not found' proves"})
-    schedule_run_by: Fact[str] = field(validator=_is_fact, metadata={"meaning": "who runs a schedule: pg or paygate"})
+    schedule_run_by: Fact[str] = field(validator=_is_fact, metadata={
+        "meaning": "who charges on later dates, be it a dated charge or a subscription: pg or paygate"})
     register_takes_money: Fact[bool] = field(validator=_is_fact, metadata={
         "meaning": "registering a key charges the payer"})
     cancel_guard: Fact[CancelGuard] = field(validator=_is_fact, metadata={"meaning": "what guards a partial cancel"})

@@ -203,12 +203,23 @@ def test_explain_prints_each_entry_of_the_profile_with_its_certainty_and_source(
     result = run("providers", "--explain", "runpay")
     assert result.exit_code == 0
     assert result.stdout.startswith("runpay: Throw-away 간편결제 [red]\ncan: pay, cancel\n")
-    assert line(result, "entry") == "entry meaning value certainty source"
-    assert line(result, "minimum") == "minimum smallest amount it takes 1,000 KRW documented their handbook, p. 7"
-    assert line(result, "refuses_reused_order_id").endswith("paid yes observed a recorded answer")
-    assert line(result, "register_takes_money").endswith("payer no assumed made up")
-    assert line(result, "currencies").endswith("KRW, USD assumed made up")
-    assert line(result, "hooks_never_sent").endswith("tells none assumed made up")
+    _, *blocks = result.stdout.split("\n\n")
+    assert [block.partition(":")[0] for block in blocks] == [
+        name for name, _, _ in plugins.load("runpay").profile.describe()]
+    assert "minimum: 1,000 KRW\n    smallest amount it takes\n    documented: their handbook, p. 7" in blocks
+    assert line(result, "refuses_reused_order_id:").endswith(": yes")
+    assert line(result, "register_takes_money:").endswith(": no")
+    assert line(result, "currencies:") == "currencies: KRW; USD"
+    assert line(result, "hooks_never_sent:") == "hooks_never_sent: none"
+    assert "    observed: a recorded answer" in result.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", ["portone-naverpay", "steppay-managed", "steppay-unmanaged"])
+def test_an_explanation_is_read_without_scrolling_sideways(name: str) -> None:
+    if name not in {found.name for found in plugins.find_providers()}:
+        pytest.skip(f"{name} is not installed here")
+    told = CliRunner().invoke(group, ["providers", "--explain", name]).output
+    assert max(map(len, told.splitlines())) <= 200
 
 
 def test_explain_as_json(run: Site) -> None:

@@ -117,10 +117,9 @@ def _explain(spec: ProviderSpec) -> None:
     click.echo(f"can: {', '.join(c for c in Capability if c in spec.capabilities) or 'nothing'}")
     if ours := [c for c in Capability if c in with_vault(spec.capabilities)]:
         click.echo(f"paygate does, given a vault: {', '.join(ours)}")
-    click.echo()
-    print_table([["entry", "meaning", "value", "certainty", "source"], *(
-        [name, meaning, _plain(fact.value), fact.certainty, fact.source]
-        for name, meaning, fact in spec.profile.describe())])
+    for name, meaning, fact in spec.profile.describe():
+        for text in ("", f"{name}: {_plain(fact.value)}", f"    {meaning}", f"    {fact.certainty}: {fact.source}"):
+            click.echo(printable(text))
 
 
 def _explain_json(spec: ProviderSpec) -> None:
@@ -135,7 +134,7 @@ def _plain(value: object) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return "; ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _json(value: dict[str, Any]) -> None:
