@@ -6,6 +6,7 @@ A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; a tes
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -16,9 +17,11 @@ from typing import Any
 from paygate.cli.providers import capability_table
 from paygate.plugins import find_providers, load
 from paygate.provider import ProviderSpec
+from paygate.testing.mutants import all_mutants
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "README.ko.md", ROOT / "docs/providers/index.md", ROOT / "docs/reliability.md"]
+PAGES = [ROOT / "README.md", ROOT / "README.ko.md", ROOT / "docs/providers/index.md", ROOT / "docs/reliability.md",
+         ROOT / "docs/mutants.md"]
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -63,6 +66,21 @@ def failure_table() -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
+def mutant_table() -> str:
+    """A Markdown table of which check notices which broken provider, as the tests have it on record."""
+    kept = json.loads((ROOT / "tests/mutants_caught.json").read_text(encoding="utf-8"))
+    lines = [["broken on purpose", "what it does", "noticed by"], ["---"] * 3]
+    for mutant in sorted(all_mutants(), key=lambda m: m.name):
+        found: dict[str, list[str]] = {}
+        for name in sorted(kept):
+            if (run := kept[name].get(mutant.name)) is not None:
+                check = run.partition("[")[0]
+                found.setdefault(check if check.startswith("not noticed") else f"`{check}`", []).append(name)
+        told = [f"{by} ({', '.join(names)})" for by, names in found.items()]
+        lines.append([f"`{mutant.name}`", mutant.does, "<br>".join(told)])
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
 def row_tests() -> dict[str, list[tuple[str, str]]]:
     """Of each row, the tests that say they are its: (file, name)."""
     found: dict[str, list[tuple[str, str]]] = {}
@@ -92,7 +110,7 @@ def _literal(file: Path, name: str) -> dict[str, Any]:
 def renewed(text: str) -> str:
     """A page's text with its tables as they should be."""
     made = {"capabilities": lambda: capability_table(specs()), "profiles": lambda: profile_table(specs()),
-            "failures": failure_table}
+            "failures": failure_table, "mutants": mutant_table}
     return _TABLE.sub(lambda m: f"{m[1]}\n{made[m[2]]()}\n{m[3]}", text)
 
 

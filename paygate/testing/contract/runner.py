@@ -25,6 +25,12 @@ class Result:
     verdict: Verdict
     why: str | None = None
 
+    @property
+    def run(self) -> str:
+        """The check and its case, as pytest writes them: `name[face-case]`."""
+        of = "-".join(part for part in (self.face, self.case) if part is not None)
+        return f"{self.check.name}[{of}]" if of else self.check.name
+
 
 def run_one(subject: Subject, check: Check, face: Face, case: str | None) -> Result:
     """One check in one case, on a bench of its own."""
@@ -54,8 +60,3 @@ def run_all(subject: Subject, checks: Iterable[Check] | None = None) -> Iterator
     """Every check in all its cases."""
     for check in all_checks() if checks is None else checks:
         yield from run_check(subject, check)
-
-
-def first_broken(subject: Subject, checks: Iterable[Check]) -> Result | None:
-    """The first result that breaks the contract; None where everything holds."""
-    return next((r for r in run_all(subject, checks) if r.verdict == "broken"), None)

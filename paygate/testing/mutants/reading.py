@@ -14,7 +14,7 @@ from ...flow import Flow
 from ...model import PaymentStatus
 from ...wire import Response
 from ..contract.subject import Subject
-from ..fakepg import records
+from ..fakepg import provider, records
 from .bending import bent, mutant
 
 C = Capability
@@ -33,12 +33,12 @@ class _Guessing(dict[str, PaymentStatus]):
         return self._guess
 
 
-def _with(name: str, value: Any) -> Any:
-    """Run a flow with one of the reader's parts replaced."""
+def _with(name: str, value: Any, home: Any = records) -> Any:
+    """Run a flow with one of the reader's parts replaced, where it is named."""
     def method(right: Any, self: Any, *args: Any) -> Flow[Any]:
         flow = right(*args)
         try:
-            with mock.patch.object(records, name, value):
+            with mock.patch.object(home, name, value):
                 request = next(flow)
             while True:
                 try:
@@ -47,18 +47,18 @@ def _with(name: str, value: Any) -> Any:
                     flow.close()
                     raise
                 except BaseException as error:
-                    with mock.patch.object(records, name, value):
+                    with mock.patch.object(home, name, value):
                         request = flow.throw(error)
                 else:
-                    with mock.patch.object(records, name, value):
+                    with mock.patch.object(home, name, value):
                         request = flow.send(answer)
         except StopIteration as stop:
             return stop.value
     return method
 
 
-def _reading(subject: Subject, name: str, value: Any) -> Subject:
-    return bent(subject, **{verb: _with(name, value) for verb in VERBS})
+def _reading(subject: Subject, name: str, value: Any, home: Any = records) -> Subject:
+    return bent(subject, **{verb: _with(name, value, home) for verb in VERBS})
 
 
 @mutant(only=ONLY)
@@ -99,7 +99,7 @@ def reads_json_leniently(subject: Subject) -> Subject:
 @mutant(only=ONLY)
 def lets_missing_fields_out_as_key_errors(subject: Subject) -> Subject:
     """A field that is missing raises KeyError."""
-    return _reading(subject, "understood", lambda read, *said: read(*said))
+    return _reading(subject, "understood", lambda read, *said: read(*said), provider)
 
 
 @mutant(only=ONLY)

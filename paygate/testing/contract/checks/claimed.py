@@ -145,13 +145,17 @@ def looks(bench: Bench, payment: Payment) -> list[Payment]:
     return found
 
 
-@check(C.CHARGE, cases=("UTC", "Asia/Seoul", "America/New_York", "Pacific/Kiritimati"), faces=SYNC)
+def _takes(subject: Subject) -> str | None:
+    return None if subject.claims(C.CHARGE) or subject.claims(C.PAY) else "it takes no one-off money"
+
+
+@check(when=_takes, cases=("UTC", "Asia/Seoul", "America/New_York", "Pacific/Kiritimati"), faces=SYNC)
 def the_time_of_a_payment_is_the_pgs_wherever_the_host_stands(bench: Bench, case: str) -> None:
     """A PG's zone-less or local time is converted once, in the provider, and never by the machine's own zone."""
     from ..zone import at_home_in
 
     with at_home_in(case):
-        payment = bench.do("charge", bench.charge())
+        payment = bench.do("charge", bench.charge()) if bench.claims(C.CHARGE) else bench.paid()
         for seen in (payment, *looks(bench, payment)):
             if seen.paid_at is not None:
                 off = abs((seen.paid_at - bench.journal[-1].at).total_seconds())
