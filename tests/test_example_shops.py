@@ -301,6 +301,21 @@ def test_a_subscription_begins_and_is_renewed_when_the_month_is_over(shop: Shop,
     assert shop.taken - before == 19_800
 
 
+@_at(FASTAPI[0], DJANGO[0])
+def test_a_part_given_back_in_the_gateways_console_is_seen_in_the_shop(shop: Shop, page: Page) -> None:
+    _decide(_window(page, shop, _button(page).click))
+    assert _status(page) == "paid"
+
+    httpx.post(f"{shop.control}/gateways/{shop.provider}/controls/cancel_in_console", timeout=30,
+               json={"order_id": page.url.rpartition("/")[2], "amount": 4_000}).raise_for_status()
+
+    def seen() -> bool:
+        page.reload()
+        return page.locator("[data-status=partly_cancelled]").count() > 0
+    _until(seen)
+    assert page.locator(".note").inner_text() == "10,000 KRW left"
+
+
 def _order(page: Page) -> str:
     """The order that the page's book form offers."""
     return str(page.locator("form", has_text=BOOK).locator("[name=order]").get_attribute("value"))

@@ -13,13 +13,14 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, payer TEXT, product TEXT, status TEXT, note TEXT);
 CREATE TABLE IF NOT EXISTS renewals (event TEXT PRIMARY KEY, order_id TEXT, note TEXT);
 """
-_RANK = {"failed": 1, "paid": 2, "subscribed": 3, "cancelled": 4}
+_RANK = {"failed": 1, "paid": 2, "subscribed": 3, "partly_cancelled": 4, "cancelled": 5}
 """An order's way is one-way: a message that comes late, or twice, takes nothing back."""
 
 
 @frozen(kw_only=True)
 class Order:
-    """One order; `status` is "open" until the shop hears of it, then a word of `paygate.web.Status`."""
+    """One order; `status` is "open" until the shop hears of it, then a word of
+    `paygate.web.Status`, or of `PaymentStatus` after a refund."""
 
     id: str
     payer: str

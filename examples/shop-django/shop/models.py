@@ -6,7 +6,7 @@ import secrets
 
 from django.db import models, transaction
 
-_RANK = {"failed": 1, "paid": 2, "subscribed": 3, "cancelled": 4}
+_RANK = {"failed": 1, "paid": 2, "subscribed": 3, "partly_cancelled": 4, "cancelled": 5}
 """An order's way is one-way: a message that comes late, or twice, takes nothing back."""
 
 
@@ -17,7 +17,8 @@ def new_id() -> str:
 
 
 class Order(models.Model):
-    """One order; `status` is "open" until the shop hears of it, then a word of `paygate.web.Status`."""
+    """One order; `status` is "open" until the shop hears of it, then a word of
+    `paygate.web.Status`, or of `PaymentStatus` after a refund."""
 
     id = models.CharField(primary_key=True, max_length=30, default=new_id)
     payer = models.CharField(max_length=40)
