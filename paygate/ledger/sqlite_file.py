@@ -3,7 +3,7 @@
 However many ledgers are opened on a file, its connections are shared: one writer for each process, with all its
 callers in one commit. They are closed before the process forks and opened again afterwards, on both sides: a child
 that opened the file while an inherited connection stands would take the parent's locks for its own, hold none, and
-lose what it commits as soon as the parent closes the file (see decision 11).
+lose what it commits as soon as the parent closes the file.
 """
 
 from __future__ import annotations

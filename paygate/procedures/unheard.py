@@ -1,4 +1,4 @@
-"""What a caller is told where the ledger fails and no procedure has an answer of its own (see decision 15)."""
+"""What a caller is told where the ledger fails and no procedure has an answer of its own."""
 
 from __future__ import annotations
 
