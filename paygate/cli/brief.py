@@ -40,4 +40,5 @@ def brief(value: Any) -> str:
 
 def _is_said(value: Any, field: attrs.Attribute[Any]) -> bool:
     held = getattr(value, field.name)
-    return field.name not in _LEFT_OUT and held is not None and held is not False and held != ()
+    # What stands at its default was not asked for, such as terms where the PG has its own.
+    return field.name not in _LEFT_OUT and held is not None and held is not False and held not in ((), field.default)
