@@ -156,9 +156,11 @@ def key_infos(content: Any, customer: int, gateway: str) -> tuple[KeyInfo, ...]:
 
 
 def _info(text: str, key: Secret, gateway: str) -> KeyInfo:
-    card = _CARD.search(text)
-    return KeyInfo(billing_key=BillingKey(gateway, key), method=text.partition(" ")[0] or None,
-                   card_number=card.group() if card else None)
+    """One text tells it: a card's brand and number (documented sample), or something else, of which the first word."""
+    card, first = _CARD.search(text), text.partition(" ")[0] or None
+    is_card = card is not None or (first or "").endswith("카드")
+    return KeyInfo(billing_key=BillingKey(gateway, key), method=None if is_card else first,
+                   card_name=first if is_card else None, card_number=card.group() if card else None)
 
 
 def key_of(customer: int, method: int) -> Secret:

@@ -260,15 +260,17 @@ def test_registering_orders_a_means_of_payment_and_its_key_is_the_one_that_was_n
     assert key.reveal() == "5:3"
     assert run(MANAGED.issued_key(done, checkout.note), paid, says(before))[1] is None
     _, info = run(MANAGED.lookup_key(Secret("5:3"), "shop"), says(methods))
-    assert (info.method, info.card_number) == ("XX카드", "541600**********")
+    assert (info.method, info.card_name, info.card_number) == (None, "XX카드", "541600**********")
     assert run(MANAGED.lookup_key(Secret("5:9"), "shop"), says(methods))[1] is None
 
 
 def test_the_means_of_payment_that_a_payer_has_saved_are_listed() -> None:
-    record = {"id": 5, "paymentMethods": [{"id": 3, "paymentInfo": "XX카드 541600**********"}, {"id": 4}]}
+    record = {"id": 5, "paymentMethods": [{"id": 3, "paymentInfo": "XX카드 541600**********"}, {"id": 4},
+                                         {"id": 6, "paymentInfo": "YY카드"}, {"id": 7, "paymentInfo": "CMS 신한"}]}
     command = KeysOf(customer=REGISTER.customer)
     asked, found = run(MANAGED.keys(command, "shop"), says(CUSTOMERS), says(record))
-    assert [(i.billing_key.reveal(), i.method) for i in found] == [("5:3", "XX카드"), ("5:4", None)]
+    assert [(i.billing_key.reveal(), i.method, i.card_name) for i in found] == [
+        ("5:3", None, "XX카드"), ("5:4", None, None), ("5:6", None, "YY카드"), ("5:7", "CMS", None)]
     assert asked[1:] == [get("/api/v1/customers/{}", "5")]
     nobody = {**CUSTOMERS, "content": [], "last": True}
     assert run(MANAGED.keys(command, "shop"), says(nobody)) == (asked[:1], ())
