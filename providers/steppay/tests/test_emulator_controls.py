@@ -69,6 +69,14 @@ def test_a_switch_says_plainly_what_it_takes(name: str, value: object, says: str
     assert "Attribute(" not in str(no.value)
 
 
+def test_each_gateway_lists_the_endpoints_that_its_provider_calls() -> None:
+    managed, unmanaged = (set(kind.endpoints) for kind in (ManagedEmulator, UnmanagedEmulator))
+    assert unmanaged == {"POST /api/payment/billing", "GET /api/payment/receipt/{}",
+                         "POST /api/internal/payment/cancel"}
+    assert {"POST /api/v1/orders", "GET /api/public/orders/{}/pay", "POST /api/v1/subscriptions/{}/renew"} <= managed
+    assert not managed & unmanaged
+
+
 @pytest.mark.checkout
 def test_the_sandboxs_page_lists_every_switch_with_its_default() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", (DOCS / "sandbox.md").read_text(encoding="utf-8"), re.MULTILINE)

@@ -53,6 +53,8 @@ _TABLE: dict[str, dict[str, Handler]] = {
 _SPLIT = [(tuple(path.split("/")), methods) for path, methods in _TABLE.items()]
 ROUTES = tuple((method, path) for path, methods in _TABLE.items() for method in methods)
 """Every method and path of the API that is served."""
+UNMANAGED = ("/api/payment/", "/api/internal/payment/")
+"""How the paths begin that unmanaged merchants use. Both kinds share an account: everything is served to both."""
 _OPEN = "/api/public/"
 _CANCEL = "/api/internal/payment/cancel"
 

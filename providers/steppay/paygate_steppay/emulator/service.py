@@ -32,7 +32,6 @@ from .switches import Switches
 class _StepPay(Emulator):
     """One StepPay merchant: one token, one product to sell under, any number of customers."""
 
-    endpoints = tuple(f"{method} {path}" for method, path in routes.ROUTES)
     decline_reasons = words.DECLINE_TEXTS
     _managed: bool
 
@@ -90,6 +89,7 @@ class ManagedEmulator(_StepPay):
     """StepPay as a 관리형 merchant meets it: orders, a hosted page, subscriptions, signed webhooks."""
 
     name = "steppay-managed"
+    endpoints = tuple(f"{method} {path}" for method, path in routes.ROUTES if not path.startswith(routes.UNMANAGED))
     page_settings = (("link_origin", ""),)
     _managed = True
 
@@ -105,6 +105,7 @@ class UnmanagedEmulator(_StepPay):
     """StepPay as a 비관리형 merchant meets it: a browser script, idKeys, webhooks V1 unless V2 is switched on."""
 
     name = "steppay-unmanaged"
+    endpoints = tuple(f"{method} {path}" for method, path in routes.ROUTES if path.startswith(routes.UNMANAGED))
     page_settings = (("script_url", STANDIN),)
     _managed = False
 
