@@ -21,6 +21,8 @@ class MemoryLedger:
         self._rows: dict[tuple[str, Book, str], Row] = {}
         self._owners: dict[tuple[str, str], Row] = {}
         """Payment rows by (gateway, the PG's id)."""
+        self._waiting: dict[tuple[str, Book, str], Row] = {}
+        """Rows that are to be carried out at a date."""
         self._lines: list[Line] = []
         self._lock = threading.Lock()
 
@@ -69,7 +71,12 @@ class MemoryLedger:
                 raise Taken("a PG's payment id belongs to another order already")
 
     def _store(self, row: Row, line: Line) -> None:
-        self._rows[row.gateway, row.book, row.id] = row
+        key = row.gateway, row.book, row.id
+        self._rows[key] = row
+        if row.sealed is not None and row.due_at is not None and row.state in (State.SCHEDULED, State.NOT_SENT):
+            self._waiting[key] = row
+        else:
+            self._waiting.pop(key, None)
         if row.book is Book.PAYMENT and row.provider_id is not None:
             self._owners[row.gateway, row.provider_id] = row
         self._lines.append(line)
@@ -97,8 +104,7 @@ class MemoryLedger:
             return self._planned(gateway, until)[:limit]
 
     def _planned(self, gateway: str, until: float) -> list[Row]:
-        found = [r for r in self._rows.values() if r.gateway == gateway and r.sealed is not None
-                 and r.due_at is not None and r.due_at <= until and r.state in (State.SCHEDULED, State.NOT_SENT)]
+        found = [r for r in self._waiting.values() if r.gateway == gateway and (r.due_at or 0.0) <= until]
         return sorted(found, key=lambda r: (r.due_at or 0.0, r.book.value, r.id))
 
     def of_key(self, gateway: str, key_digest: str) -> list[Row]:
