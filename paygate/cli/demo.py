@@ -15,12 +15,13 @@ from ..errors import PaygateError
 from ..plugins import find_providers, is_allowed, load
 from ..sandbox import Sandbox
 from .brief import brief
+from .brief import ended as how_it_ended
 from .providers import NO, WITH_VAULT, cell, print_table
 from .tale import Failed, Tale
 from .wire_view import WireView
 
 Ends = dict[str, str]
-"""How each step ended, by its number and title: "yes", "–" (not offered), "paygate (vault)" or "FAILED"."""
+"""How each step ended, by its number and title: in few words; "–" (not offered), "paygate (vault)" or "FAILED"."""
 
 
 def tell(name: str, console: Console) -> Ends:
@@ -66,7 +67,7 @@ def _play(tale: Tale, view: WireView, console: Console) -> Ends:
             console.print(f"[bold red]{escape(head)}: {type(error).__name__}: {escape(str(error))}[/bold red]")
             _show_wire(view, console)
             return {**ends, f"{number}. {title}": "FAILED"}
-        ends[f"{number}. {title}"] = "yes"
+        ends[f"{number}. {title}"] = how_it_ended(result)
         if tale.key is not None:
             view.hide(tale.key.reveal())
         console.print(f"[bold]{escape(head)}[/bold]")

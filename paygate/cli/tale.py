@@ -13,6 +13,7 @@ from ..model import BillingKey, Checkout, Payment, PaymentStatus, ScheduledCharg
 from ..sandbox import Sandbox
 from ..subscriptions import Renew, Subscription, SubscriptionStatus, Unsubscribe
 from ..testing.story import Story
+from .brief import Doubted
 
 Step = tuple[str, tuple[Capability, ...], Callable[[], Any]]
 
@@ -119,7 +120,7 @@ class Tale:
             unknown = f"{type(doubt).__name__}: this PG finds nothing by our id"
         # Where nothing can be found by our id, only the PG's own word ends the doubt.
         self._received(told, "story-lost-answer")
-        return f"{unknown}; its webhook told, and its record confirms: paid"
+        return Doubted(f"{unknown}; its webhook told, and its record confirms: paid")
 
     def _received(self, since: int, order_id: str) -> Any:
         """Take the webhooks sent since then until one tells of a payment of that order."""
