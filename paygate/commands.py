@@ -256,7 +256,8 @@ def _requested_by(_: object, attribute: Attribute[Any], value: object) -> None:
 class Cancel:
     """Give `money` back (부분취소): never the rest, always a stated amount.
 
-    `cancel_id` names this refund, once, ever.
+    `cancel_id` names this refund, once, ever. `order_id` is yours, or the PG's id of a payment that was never asked for
+    here: a renewal that the PG made by itself, a second payment under one order.
     """
 
     cancel_id: str = field(validator=_id)

@@ -32,6 +32,7 @@ from .refunds import (
     later_than,
     look_at_refund,
     may_hold,
+    owner_of,
     recorded,
     shows,
     stopped,
@@ -74,8 +75,8 @@ def _looked(account: Account, row: Row, talk: Talk) -> Steps[Row]:
 
 def _resolved_payment(account: Account, order_id: str, talk: Talk) -> Steps[None]:
     """Refuse to touch an order whose payment is in doubt (one look-up may end the doubt)."""
-    row = yield from get_row(account.scope, Book.PAYMENT, order_id)
-    if row is None:
+    row = yield from owner_of(account.scope, order_id)
+    if row is None or row.book is Book.STRAY:
         return
     if row.kind is Kind.REGISTER and not account.spec.profile.register_takes_money.value:
         raise BadCommand(f"order {order_id} registered a billing key; there is no money to give back")

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from ..capability import CancelGuard
+from ..capability import CancelGuard, Capability
 from ..codec import dump, load
-from ..errors import BadCommand, NotFound, OutcomeUnknown
+from ..errors import BadCommand, NotFound, NotSent, OutcomeUnknown, Refused
 from ..ledger.row import Book, Kind, LedgerError, Row, State
 from ..ledger.rules import UNRESOLVED
 from ..model import Cancellation, Payment
 from ..money import Money
 from .account import Account
-from .outcome import contradiction, is_elsewhere, not_sent, refusal_from, unknown
+from .outcome import contradiction, credentials, hidden, is_elsewhere, not_asked, not_sent, refusal_from, unknown
 from .settle import UNRESOLVED as UNRESOLVED_BY
 from .settle import ask, missed, payment_of, watch
 from .steps import Entry, Steps, change, get_row, reread
@@ -87,8 +87,11 @@ def balance(account: Account, row: Row, talk: Talk) -> Steps[Payment]:
 
     Raises: NotFound, BadCommand (it took no money), OutcomeUnknown.
     """
-    owner = yield from get_row(account.scope, Book.PAYMENT, row.order_id)
-    records = yield from ask(account, owner or evolve(row, kind=Kind.CHARGE, money=None, provider_id=None), talk)
+    owner = yield from owner_of(account.scope, row.order_id)
+    if owner is not None and owner.book is Book.STRAY:
+        records = yield from _alone(account, owner, talk)
+    else:
+        records = yield from ask(account, owner or evolve(row, kind=Kind.CHARGE, money=None, provider_id=None), talk)
     if records is None:
         raise BadCommand(f"order {row.order_id} is not in the ledger, and this PG cannot be asked by our order_id")
     if not records:
@@ -111,11 +114,33 @@ def balance(account: Account, row: Row, talk: Talk) -> Steps[Payment]:
     return payment
 
 
+def owner_of(scope: str, order_id: str) -> Steps[Row | None]:
+    """The row of the payment that a refund names: by our order_id, else by the PG's own id of one that this ledger never
+    asked for (a renewal that the PG made, a second payment under an order).
+    """
+    return (yield from get_row(scope, Book.PAYMENT, order_id)) or (yield from get_row(scope, Book.STRAY, order_id))
+
+
+def _alone(account: Account, owner: Row, talk: Talk) -> Steps[tuple[Payment, ...] | None]:
+    """The one payment that `owner` is, and no other under the same order."""
+    assert owner.provider_id is not None
+    if not account.supports(Capability.LOOKUP):
+        return None
+    try:
+        found = yield from talk.say(account.provider.lookup(owner.provider_id, owner.order_id))
+    except (NotSent, Refused, OutcomeUnknown) as error:
+        raise not_asked(f"payment {owner.id}", error, order_id=owner.order_id) from credentials(error)
+    if found is None:
+        return ()
+    shown = hidden(account.provider, owner, found)
+    return (shown,) if shown.provider_id == owner.provider_id else ()
+
+
 def known(account: Account, row: Row) -> Steps[int]:
     """Minor units given back for the order as far as this ledger knows."""
     refunds: list[Row] = yield Entry("refunds", (account.scope, row.order_id))
     ours = accounted(refunds)
-    owner = yield from get_row(account.scope, Book.PAYMENT, row.order_id)
+    owner = yield from owner_of(account.scope, row.order_id)
     noted = payment_of(owner) if owner is not None and owner.kind is not Kind.SCHEDULE else None
     return max(ours, 0 if noted is None else noted.cancelled.amount)
 
@@ -168,7 +193,7 @@ def recorded(row: Row, payment: Payment, *, attention: str | None = None) -> Ste
 def _note_on_payment(row: Row, payment: Payment) -> Steps[None]:
     """Let the payment's own row say what was given back (best effort: the PG's record is the truth)."""
     try:
-        owner = yield from get_row(row.gateway, Book.PAYMENT, row.order_id)
+        owner = yield from owner_of(row.gateway, row.order_id)
         if owner is not None and owner.state is State.ANSWERED and owner.kind is not Kind.SCHEDULE:
             yield from change(owner, f"refund {row.id}", state=owner.state, result=dump(payment))
     except LedgerError:

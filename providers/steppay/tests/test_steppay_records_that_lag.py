@@ -13,15 +13,15 @@ from paygate_steppay import paygate_providers
 from paygate_steppay.emulator import ManagedEmulator, UnmanagedEmulator
 
 from paygate.assemble import connect
-from paygate.commands import Cancel, Pay
-from paygate.errors import Declined, OutcomeUnknown, PaygateError
+from paygate.commands import Cancel, CancelWhole, Pay
+from paygate.errors import BadCommand, Declined, OutcomeUnknown, PaygateError
 from paygate.gateway import Gateway
 from paygate.ledger import MemoryLedger
 from paygate.ledger.row import Ledger, State
 from paygate.ledger.sqlite import SqliteLedger
-from paygate.model import EventKind, PaymentStatus
+from paygate.model import Event, EventKind, PaymentStatus
 from paygate.money import Money
-from paygate.subscriptions import Interval, Subscribe
+from paygate.subscriptions import Interval, Subscribe, SubscriptionStatus
 from paygate.testing.emulator import Call
 from paygate.testing.transport import EmulatorTransport
 from paygate.wire import Response
@@ -143,6 +143,35 @@ def test_a_second_payment_of_an_order_keeps_its_only_handle_and_is_for_a_person(
     kept = {row.id: row for row in shop.gate.attention()}
     assert kept["order-1"].attention == "the PG has a second payment under this order"
     assert kept[query["idKey"]].state is State.ANSWERED
+    second = CancelWhole(cancel_id="c-1", order_id=query["idKey"], reason="paid twice")
+    done = shop.gate.cancel_whole(second)
+    assert (done.payment.provider_id, done.money) == (query["idKey"], Money(14_000, "KRW"))
+    assert shop.gate.cancel_whole(second).payment.status is PaymentStatus.CANCELLED
+    with pytest.raises(BadCommand, match="already"):
+        shop.gate.cancel_whole(evolve(second, cancel_id="c-2"))
+    assert (shop.moved("charge"), shop.moved("refund")) == (28_000, 14_000)
+    assert shop.gate.find("order-1").status is PaymentStatus.PAID
+
+
+def test_a_renewal_that_the_pg_made_is_given_back_by_the_pgs_own_id_in_parts() -> None:
+    shop = Shop(ManagedEmulator)
+    command = Subscribe(order_id="sub-1", money=Money(9_900, "KRW"), every=Interval("month"), title="plan",
+                        return_url="https://shop.example/done", customer=shop.command("x").customer)
+    assert shop.gate.confirm_subscription("sub-1", shop.pg.browse(shop.gate.subscribe(command).action.to_dict()))
+    heard: list[Event] = []
+    shop.pg.on_hook = lambda hook: heard.append(shop.gate.receive(hook.headers, hook.body))
+    shop.pg.clock.advance(32 * 86_400)
+    renewed = next(event.payment for event in heard if event.kind is EventKind.SUBSCRIPTION_RENEWED)
+    assert renewed is not None
+    assert renewed.provider_id is not None
+    part = Cancel(cancel_id="c-1", order_id=renewed.provider_id, money=Money(4_000, "KRW"), reason="asked")
+    assert shop.gate.cancel(part).payment.left == Money(5_900, "KRW")
+    assert shop.gate.cancel(part).payment.left == Money(5_900, "KRW")
+    rest = CancelWhole(cancel_id="c-2", order_id=renewed.provider_id, reason="asked")
+    assert shop.gate.cancel_whole(rest).money == Money(5_900, "KRW")
+    assert (shop.moved("charge"), shop.moved("refund")) == (19_800, 9_900)
+    assert shop.gate.find("sub-1").cancelled.is_zero
+    assert shop.gate.subscription("sub-1").status is SubscriptionStatus.ACTIVE
 
 
 def test_a_decline_in_one_of_two_windows_does_not_end_the_order_that_was_paid_in_the_other() -> None:
