@@ -40,7 +40,7 @@ from .refunds import (
 )
 from .schedule import look_at_schedule
 from .settle import in_doubt, interrupted, look
-from .steps import Entry, Steps, change, get_row, via
+from .steps import Entry, Steps, change, via
 from .talk import Talk
 
 

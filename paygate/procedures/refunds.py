@@ -115,7 +115,7 @@ def balance(account: Account, row: Row, talk: Talk) -> Steps[Payment]:
 
 
 def owner_of(scope: str, order_id: str) -> Steps[Row | None]:
-    """The row of the payment that a refund names: by our order_id, else by the PG's own id of one that this ledger never
+    """The row of the payment that a refund names: by our order_id, else by the PG's id of one that this ledger never
     asked for (a renewal that the PG made, a second payment under an order).
     """
     return (yield from get_row(scope, Book.PAYMENT, order_id)) or (yield from get_row(scope, Book.STRAY, order_id))
