@@ -12,6 +12,7 @@ import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
@@ -100,7 +101,7 @@ def shop(browser: Browser) -> None:
     with Popen([sys.executable, str(SHOP)], stdout=PIPE, text=True, env=chosen) as run:  # noqa: S603
         try:
             assert run.stdout is not None
-            said = "".join(iter(run.stdout.readline, "Stop with Ctrl-C.\n"))
+            said = "".join(takewhile(lambda line: not line.startswith("Stop"), run.stdout))
             url = re.findall(r"^shop +(\S+)$", said, re.MULTILINE)[0]
             window = browser.new_context(viewport={"width": 560, "height": 470})
             opened = window.new_page()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from subprocess import PIPE, Popen
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -80,14 +81,19 @@ def started(shop: str, provider: str) -> Iterator[Shop]:
     """`python examples/<shop>/run.py`, as the README says, on free ports."""
     command = [sys.executable, str(EXAMPLES / shop / "run.py"), "--port", "0", "--control-port", "0"]
     with Popen(command, stdout=PIPE, text=True, env={**os.environ, "PAYGATE_PROVIDER": provider}) as process:
+        too_late = Timer(120, process.kill)
+        too_late.start()
         try:
             assert process.stdout is not None
-            said = "".join(iter(process.stdout.readline, "Stop with Ctrl-C.\n"))
+            said = "".join(takewhile(lambda line: not line.startswith("Stop"), process.stdout))
             where = dict(re.findall(r"^(shop|control room) +(http\S+)$", said, re.MULTILINE))
+            assert len(where) == 2, f"it ended by itself, or did not start: {said}"
+            too_late.cancel()
             yield Shop(provider, where["shop"], where["control room"])
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             assert process.wait(60) == 0
         finally:
+            too_late.cancel()
             process.kill()
 
 
