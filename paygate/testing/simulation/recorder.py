@@ -164,8 +164,9 @@ class Recorder:
     def _looked(self, call: Call, asks: Asks, orders: tuple[str, ...], answer: Answer, trouble: Trouble | None) -> None:
         back = sum(self._back.get(o, 0) for o in orders)
         shown = "nothing"
+        # About what it does not know a PG has nothing to lie: the lie is then the truth.
         if isinstance(answer, Response) and (trouble in (None, Odd.STALE, Odd.PAUSED) or (
-                trouble in LIES and answer.status == 404)):  # About what it does not know a PG has nothing to lie.
+                trouble in LIES and answer == self.emulator.answer(call))):
             name = asks.orders[0] if asks.orders else asks.provider_id or ""
             if answer.status == 404 or (answer.status == 200 and name.encode() not in answer.body):
                 shown = "absent"
