@@ -41,9 +41,10 @@ def _as_postgres() -> dict[str, Any]:
 
 
 class Server:
-    """One server; `stop`, `start` and `kill` are there for tests of what a restart does."""
+    """One server; `stop` and `start` are there for tests of a restart. `is_durable` ones are for benchmarks."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_durable: bool = False) -> None:
+        self._is_durable = is_durable
         where = programs()
         assert where is not None
         self.programs = where
@@ -65,9 +66,9 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers."""
         command = [str(self.programs / "postgres"), "-D", str(self.data), "-h", "", "-k", str(self.folder), "-c",
-                   "max_connections=200", "-c", "shared_buffers=32MB", "-c", "max_wal_size=256MB",
-                   # Its crashes are the process's, never the machine's: so nothing has to reach the disk.
-                   "-c", "fsync=off", "-c", "full_page_writes=off"]
+                   "max_connections=200", "-c", "shared_buffers=32MB", "-c", "max_wal_size=256MB"]
+        if not self._is_durable:  # Its crashes are the process's, never the machine's: nothing has to reach the disk.
+            command += ["-c", "fsync=off", "-c", "full_page_writes=off"]
         if shutil.which("setpriv"):  # It goes with this process, even if that is killed.
             command = ["setpriv", "--pdeathsig", "INT", *command]
         with (self.folder / "log").open("ab") as log:
