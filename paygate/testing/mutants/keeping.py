@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +52,16 @@ def prints_what_it_charges(subject: Subject) -> Subject:
     def charge(right: Any, self: Any, command: Any) -> Flow[Any]:
         print("charging", _key(command))
         made = yield from right(command)
+        return made
+    return bent(subject, charge=charge)
+
+
+@mutant(C.CHARGE)
+def warns_of_what_it_charges(subject: Subject) -> Subject:
+    """Every charge raises a warning, key and all."""
+    def charge(right: Any, self: Any, command: Any) -> Flow[Any]:
+        made = yield from right(command)
+        warnings.warn(f"charged {_key(command)}", stacklevel=1)
         return made
     return bent(subject, charge=charge)
 

@@ -8,6 +8,7 @@ import logging
 import pickle
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -132,18 +133,19 @@ class _Log(logging.Handler):
 
 
 def _overheard(walk: Callable[[], None]) -> str:
-    """What a walk wrote to the log, to stdout and to stderr."""
+    """What a walk wrote to the log, to stdout and to stderr, and what it warned of."""
     handler, root, out = _Log(), logging.getLogger(), StringIO()
     before = root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
-        with redirect_stdout(out), redirect_stderr(out):
+        with redirect_stdout(out), redirect_stderr(out), warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
             walk()
     finally:
         root.removeHandler(handler)
         root.setLevel(before)
-    return "\n".join([*handler.said, out.getvalue()])
+    return "\n".join([*handler.said, out.getvalue(), *(str(w.message) for w in warned)])
 
 
 def _commands(bench: Bench) -> list[tuple[str, Callable[[], Any]]]:
