@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
 
 from drawer import Drawer
-from shop import FACES, KEY, Shop, schedule, unschedule, won
+from shop import FACES, KEY, Shop, charge, schedule, unschedule, won
 
 from paygate import (
     BadCommand,
     BillingKey,
+    CancelWhole,
     ChangeInterval,
     ChangeMethod,
     ChangeMoney,
@@ -527,6 +528,31 @@ def test_handlers_are_told_once_that_it_is_past_due_and_once_that_it_has_ended(r
             live(shop, 1)
             inbox.work()
         assert told == [("sub", "past_due"), ("sub", "ended")]
+
+
+@pytest.mark.parametrize("run_by", [None, "paygate"])
+def test_a_later_period_is_told_as_a_renewal_of_the_subscription_whoever_runs_it(run_by: Any) -> None:
+    with open_shop() as shop:
+        inbox, told = Inbox(shop.gate), list[tuple[str, str | None, str | None]]()
+        inbox.on("payment_paid", "payment_failed", "payment_cancelled", "subscription_renewed", "renewal_failed")(
+            lambda e: told.append((e.kind.value, e.order_id, e.payment and e.payment.order_id)))
+        begin(shop, run_by=run_by)
+        for _ in range(40):
+            live(shop, 1)
+            inbox.work()
+        shop.cancel_whole(CancelWhole(cancel_id="c1", order_id="sub-2", reason="asked"))
+        inbox.work()
+        assert told == [("payment_paid", "sub-1", "sub-1"), ("subscription_renewed", "sub", "sub-2"),
+                        ("payment_cancelled", "sub", "sub-2")]
+
+
+def test_an_order_that_only_looks_like_a_period_is_told_as_what_it_is() -> None:
+    with open_shop() as shop:
+        inbox, told = Inbox(shop.gate), list[tuple[str, str | None]]()
+        inbox.on("payment_paid", "subscription_renewed")(lambda e: told.append((e.kind.value, e.order_id)))
+        shop.charge(charge("cart-2"))
+        inbox.work()
+        assert told == [("payment_paid", "cart-2")]
 
 
 def test_what_happened_while_no_handler_listened_in_this_process_is_told_by_another() -> None:

@@ -68,7 +68,7 @@ def shop(gate: AsyncGateway, *, url: str, secret: str, database: str, work_every
             return
         status = event.payment.status.value
         id, _, period = event.order_id.partition("-")
-        if event.kind in ("subscription_renewed", "renewal_failed") or period not in ("", "1"):
+        if event.kind in ("subscription_renewed", "renewal_failed"):
             orders.renewed(event.id, id, f"{event.payment.money} {status}")
         elif not period:
             orders.becomes(id, status, f"{event.payment.left} left" if event.kind == "payment_cancelled" else "")

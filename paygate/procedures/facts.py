@@ -12,7 +12,7 @@ from ..scheduler.plan import Plan
 from ..subscriptions import SubscriptionStatus
 from .account import Account
 from .outcome import refusal_from
-from .receive import event, renewal_event
+from .receive import as_renewal, event, renewal_event
 from .settle import payment_of
 from .steps import Steps, get_row
 
@@ -20,7 +20,8 @@ from .steps import Steps, get_row
 def of_order(account: Account, order_id: str) -> Steps[Event | None]:
     """What the ledger says became of an order by now."""
     row = yield from get_row(account.scope, Book.PAYMENT, order_id)
-    return None if row is None else fact(account, row)
+    happened = None if row is None else fact(account, row)
+    return None if happened is None else (yield from as_renewal(account, happened))
 
 
 def fact(account: Account, row: Row) -> Event | None:

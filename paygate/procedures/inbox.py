@@ -17,6 +17,7 @@ from ..ledger.rules import next_check
 from ..model import Event, Hint
 from .account import Account
 from .facts import event_of, fact
+from .receive import as_renewal
 from .steps import Entry, Steps, change, get_row, open_rows
 
 LEASE_S = 300.0
@@ -86,7 +87,10 @@ def _note(account: Account, rows: Iterable[Row]) -> Steps[None]:
     try:
         for written in rows:
             happened = fact(account, written) if written.gateway == account.scope else None
-            if happened is None or happened.kind not in account.listens:
+            if happened is None:
+                continue
+            happened = yield from as_renewal(account, happened)
+            if happened.kind not in account.listens:
                 continue
             fresh = _row(account, happened.id, happened.order_id or "", State.OPENED, dump(happened))
             (row, _), = yield from open_rows([fresh], happened.kind.value)
@@ -133,13 +137,14 @@ def _is_true(account: Account, row: Row) -> Steps[bool]:
     """Whether what an event tells is what the ledger says by now, or part of it."""
     noted = event_of(row)
     stray = None if noted.payment is None else noted.payment.provider_id
+    charged = None if noted.payment is None else noted.payment.order_id
     subject = noted.id.removeprefix(f"{account.name}:") if noted.payment is None else None
     rows: list[Row | None] = []
-    for book, id in ((Book.PAYMENT, noted.order_id), (Book.PLAN, noted.order_id), (Book.STRAY, stray),
-                     (Book.EVENT, subject)):
+    for book, id in ((Book.PAYMENT, noted.order_id), (Book.PAYMENT, charged), (Book.PLAN, noted.order_id),
+                     (Book.STRAY, stray), (Book.EVENT, subject)):
         rows.append(None if id is None else (yield from get_row(account.scope, book, id)))
-    if noted.order_id is not None:
-        rows += (yield Entry("refunds", (account.scope, noted.order_id)))
+    for id in filter(None, {noted.order_id, charged}):
+        rows += (yield Entry("refunds", (account.scope, id)))
     said = [fact(account, held) for held in rows if held is not None]
     return any(_includes(happened, noted) for happened in said if happened is not None)
 

@@ -16,6 +16,7 @@ from ..errors import BadCommand, Forged, NotSent, OutcomeUnknown, PaygateError, 
 from ..ledger.row import Book, Kind, Row, State
 from ..ledger.rules import UNRESOLVED
 from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus, Subject
+from ..scheduler.plan import renewed_by
 from .account import Account
 from .outcome import OTHER_MODE, Seen, hidden, is_elsewhere, judge
 from .reading import look_up
@@ -84,10 +85,10 @@ def take(account: Account, letter: Letter) -> Steps[Event]:
         return (yield from _of_no_payment(account, hint, letter.body, talk))
     told = yield from _told_before(account, hint)
     if told is not None:
-        return told
+        return (yield from as_renewal(account, told))
     told = yield from _of_payment(account, hint, talk)
     yield from _told_now(account, hint, told)
-    return told
+    return (yield from as_renewal(account, told))
 
 
 def _of_payment(account: Account, hint: Hint, talk: Talk) -> Steps[Event]:
@@ -312,6 +313,21 @@ def event(account: Account, row: Row, payment: Payment, *, is_news: bool) -> Eve
         kind = EventKind.KEY_REGISTERED
     return Event(id=_event_id(account, payment), kind=kind, gateway=account.name, order_id=payment.order_id,
                  payment=payment, is_news=is_news)
+
+
+_OF_PERIODS = {
+    EventKind.PAYMENT_PAID: EventKind.SUBSCRIPTION_RENEWED, EventKind.PAYMENT_FAILED: EventKind.RENEWAL_FAILED,
+    EventKind.PAYMENT_CANCELLED: EventKind.PAYMENT_CANCELLED, EventKind.PAYMENT_PENDING: EventKind.PAYMENT_PENDING,
+}
+
+
+def as_renewal(account: Account, happened: Event) -> Steps[Event]:
+    """`happened`; where it is of a later period of a subscription that paygate runs, as a PG tells it that runs one."""
+    kind = _OF_PERIODS.get(happened.kind)
+    if kind is None or happened.order_id is None or (began := renewed_by(happened.order_id)) is None \
+            or (yield from get_row(account.scope, Book.PLAN, began)) is None:
+        return happened
+    return evolve(happened, kind=kind, order_id=began)
 
 
 def _event_id(account: Account, payment: Payment) -> str:

@@ -6,6 +6,7 @@ repeats an id, and an id moves money once.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -18,6 +19,7 @@ from ..subscriptions import Interval, Subscription, SubscriptionStatus
 from ..terms import Terms
 from .calendar import period_at, period_start, zone_named
 
+_CHARGE_ID = re.compile(r"(.+)-([1-9]\d{0,3})(?:c\d+)?(?:r\d+)?")
 _KEPT = 100
 """How many missed periods a plan lists; older ones stand in the trail."""
 LONGEST_ID = 40
@@ -94,6 +96,12 @@ class Plan:
 def charge_id(order_id: str, period: int, attempt: int = 0, change: int = 0) -> str:
     """The order id under which a period is charged: `s-7`, `s-7r1` for its first retry, `s-7c1` after a change."""
     return f"{order_id}-{period + 1}" + (f"c{change}" if change else "") + (f"r{attempt}" if attempt else "")
+
+
+def renewed_by(order_id: str) -> str | None:
+    """Which subscription's later period an order id may charge, whatever the attempt; None for any other id."""
+    found = _CHARGE_ID.fullmatch(order_id)
+    return found.group(1) if found is not None and int(found.group(2)) > 1 else None
 
 
 def earlier_ids(plan: Plan) -> list[str]:

@@ -50,7 +50,7 @@ def heard(event: Event) -> None:
         return
     status = event.payment.status.value
     id, _, period = event.order_id.partition("-")
-    if event.kind in ("subscription_renewed", "renewal_failed") or period not in ("", "1"):
+    if event.kind in ("subscription_renewed", "renewal_failed"):
         if Order.objects.filter(id=id).exists():
             Renewal.objects.get_or_create(event=event.id, defaults={
                 "order_id": id, "note": f"{event.payment.money} {status}"})
