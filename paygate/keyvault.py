@@ -41,7 +41,8 @@ class KeyVault:
             raise BadSettings("a KeyVault needs the package cryptography: pip install 'paygate-core[vault]'") from None
         stated = [keys] if isinstance(keys, (str, Secret)) else list(keys)
         if not stated:
-            raise BadSettings("a KeyVault needs at least one key; paygate.new_vault_key() makes one")
+            raise BadSettings("a KeyVault needs at least one key; paygate.new_vault_key().reveal() "
+                          "is one")
         raw = [_raw(key) for key in stated]
         self._ciphers = {_name(key): AESGCM(key) for key in raw}
         self._first = _name(raw[0])
@@ -82,7 +83,8 @@ def _raw(key: str | Secret) -> bytes:
     except (ValueError, AttributeError):
         raw = b""
     if len(raw) != _KEY_BYTES:
-        raise BadSettings("a key of a KeyVault is 32 random bytes in base64; paygate.new_vault_key() makes one")
+        raise BadSettings("a key of a KeyVault is 32 random bytes in base64, such as the text of "
+                          "paygate.new_vault_key().reveal()")
     return raw
 
 

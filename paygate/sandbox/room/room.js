@@ -465,7 +465,7 @@ async function look() {
     seen = await ask("GET", "/overview");
     show();
     $("#problem").hidden = true;
-    $("#live").textContent = "live";
+    $("#live").textContent = "up to date";
     $("#live").className = "state good";
   } catch (error) {
     info = [];
