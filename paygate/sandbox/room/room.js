@@ -238,7 +238,7 @@ function brought(w, action, result) {
   }
   const urls = Object.entries(result).filter(([name]) => name.includes("redirect")).map(([, value]) => value);
   const url = urls.find((value) => /^https?:/.test(value));
-  if (urls.length === Object.keys(result).length && !url) {
+  if (urls.length && !url && !Object.keys(result.query ?? {}).length) {
     place.replaceChildren(h("p", null, `${w.order_id}: no browser had followed the link to the payer's page, so none goes back to the shop.`));
     return;
   }
