@@ -33,6 +33,11 @@ def begun(*, first_is_paid: bool = False, **said: Any) -> Plan:
     return rules.begun(new(**said), START, first_is_paid=first_is_paid)
 
 
+def on_trial(**said: Any) -> Plan:
+    """Approved the day before the first charge: a subscription that stands, whatever becomes of that charge."""
+    return rules.begun(new(first=START, **said), START - DAY, first_is_paid=False)
+
+
 def day(month: int, of: int) -> datetime:
     return datetime(2026, month, of, 3, tzinfo=UTC)
 
@@ -100,12 +105,12 @@ def test_a_period_that_has_just_begun_is_not_missed_whatever_the_terms() -> None
 
 
 def test_an_attempt_in_hand_is_never_dropped() -> None:
-    plan = rules.declined(begun(), DeclineReason.INSUFFICIENT_FUNDS)
+    plan = rules.declined(on_trial(), DeclineReason.INSUFFICIENT_FUNDS)
     assert rules.caught_up(plan, START + 300 * DAY) == plan
 
 
 def test_a_decline_is_tried_again_on_its_days_under_new_ids_and_then_waits_for_the_payer() -> None:
-    plan, tried = begun(retries=Retries(after_days=(1, 3), end_after_days=7)), []
+    plan, tried = on_trial(retries=Retries(after_days=(1, 3), end_after_days=7)), []
     for _ in range(3):
         assert plan.charge_at is not None
         tried.append(((plan.charge_at - START).days, plan.charge_id))
@@ -118,8 +123,16 @@ def test_a_decline_is_tried_again_on_its_days_under_new_ids_and_then_waits_for_t
     assert rules.wakes_at(plan) == START + 7 * DAY
 
 
+def test_a_first_charge_that_was_due_at_once_and_declined_ends_it() -> None:
+    plan = rules.declined(begun(), DeclineReason.INSUFFICIENT_FUNDS)
+    assert (plan.status, plan.charge_at, plan.next_at) == (S.ENDED, None, None)
+    assert rules.waits_for_its_first(plan)
+    assert not rules.waits_for_its_first(rules.paid(begun(), START))
+    assert not rules.waits_for_its_first(on_trial())
+
+
 def test_what_does_not_pass_by_itself_is_not_tried_again_until_the_payer_acts() -> None:
-    plan = rules.declined(begun(), DeclineReason.EXPIRED)
+    plan = rules.declined(on_trial(), DeclineReason.EXPIRED)
     assert plan.waits_for_payer
     again = rules.with_other_means(plan, START + 2 * DAY)
     assert (again.charge_at, again.charge_id, rules.due(again, START + 2 * DAY)) == (

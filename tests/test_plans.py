@@ -36,6 +36,7 @@ from paygate import (
     MemoryLedger,
     MoveNext,
     NotFound,
+    OutcomeUnknown,
     PaygateError,
     Retries,
     Schedule,
@@ -528,6 +529,39 @@ def test_handlers_are_told_once_that_it_is_past_due_and_once_that_it_has_ended(r
             live(shop, 1)
             inbox.work()
         assert told == [("sub", "past_due"), ("sub", "ended")]
+
+
+@pytest.mark.parametrize("first", ["me", "worker"])
+def test_a_first_charge_that_was_declined_is_told_so_whoever_asks_again(first: str) -> None:
+    with open_shop() as shop:
+        shop.subscribe(Subscribe(order_id="sub", money=won(14_000), every=MONTH, title="Tea", return_url=RETURN))
+        query = shop.pg.payer("sub")
+        shop.pg.next_charge("failed")
+        if first == "worker":
+            shop.gate.run_due()
+            shop.clock.advance(3_600)
+            shop.gate.run_due()
+        for _ in range(3):
+            with pytest.raises(Declined):
+                shop.confirm_subscription("sub", query)
+        assert shop.subscription("sub").status is SubscriptionStatus.ENDED
+        live(shop, 40)
+        assert charged(shop) == []
+
+
+def test_a_first_charge_that_is_not_settled_is_no_subscription_yet() -> None:
+    with open_shop() as shop:
+        shop.subscribe(Subscribe(order_id="sub", money=won(14_000), every=MONTH, title="Tea", return_url=RETURN))
+        query = shop.pg.payer("sub")
+        shop.pg.fault(FaultKind.ERROR_500_BEFORE, "/charges|/payments", times=99)
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown):
+                shop.confirm_subscription("sub", query)
+        shop.pg.faults.clear()
+        shop.settle()
+        live(shop, 1)
+        assert shop.confirm_subscription("sub", query).status is SubscriptionStatus.ACTIVE
+        assert len(charged(shop)) == 1
 
 
 @pytest.mark.parametrize("run_by", [None, "paygate"])

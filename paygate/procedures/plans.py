@@ -13,7 +13,7 @@ from attrs import evolve
 from ..capability import Capability
 from ..codec import dump
 from ..commands import Register
-from ..errors import Declined, NotFound, PaygateError, Unsupported
+from ..errors import Declined, NotFound, OutcomeUnknown, PaygateError, Unsupported
 from ..ledger.row import Book, Kind, Row, State
 from ..ledger.rules import key_digest
 from ..model import BillingKey, Checkout
@@ -148,20 +148,23 @@ def with_key(account: Account, row: Row, key: BillingKey) -> Row:
 def _first(account: Account, row: Row) -> Steps[Subscription]:
     """Charge what is due now, so that the merchant knows at once whether the subscription stands.
 
-    Raises: Declined where the very first charge was declined: then nothing has begun.
+    Raises: Declined where the very first charge was declined: then nothing has begun, whoever asks again;
+    OutcomeUnknown where it is not settled yet.
     """
-    plan = plan_of(row)
-    if plan.paid or plan.period or plan.charge_at is None or plan.charge_at > account.clock.now() \
-            or account.is_held(row):
-        return rules.subscription_of(plan)
-    outcomes = yield from forward(account, (yield from keep(row, plan, "taken up", lease_until=lease(account))))
-    row = (yield from get_row(row.gateway, Book.PLAN, row.id)) or row
-    failed = outcomes[0][1] if outcomes else None
-    if isinstance(failed, Declined):
-        yield from keep(row, rules.ended(plan_of(row)), "the first charge was declined")
+    plan, failed = plan_of(row), None
+    if rules.waits_for_its_first(plan) and not plan.is_over and not account.is_held(row):
+        outcomes = yield from forward(account, (yield from keep(row, plan, "taken up", lease_until=lease(account))))
+        plan = plan_of((yield from get_row(row.gateway, Book.PLAN, row.id)) or row)
+        failed = outcomes[0][1] if outcomes else None
     if isinstance(failed, PaygateError):
         raise failed
-    return rules.subscription_of(plan_of(row))
+    if not rules.waits_for_its_first(plan):
+        return rules.subscription_of(plan)
+    if plan.reason is not None:
+        raise Declined(f"the first charge of subscription {row.id} was declined; use a new order_id to try again",
+                       reason=plan.reason, order_id=row.id)
+    raise OutcomeUnknown(f"the first charge of subscription {row.id} is not settled yet", order_id=row.id,
+                         next_step="confirm it again later; never subscribe under another id")
 
 
 def lease(account: Account) -> float:

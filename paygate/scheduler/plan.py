@@ -203,7 +203,12 @@ def _ended_if_over(plan: Plan) -> Plan:
 
 
 def declined(plan: Plan, reason: DeclineReason) -> Plan:
-    """The coming charge was declined, definitely: tried again under a new id when the terms say so."""
+    """The coming charge was declined, definitely: tried again under a new id when the terms say so.
+
+    The very first one is not, where it was due when the payer approved: nothing has begun, and they may begin anew.
+    """
+    if _is_first(plan):
+        return ended(evolve(plan, reason=reason, attempt=plan.attempt + 1))
     late = 0 if plan.charge_at is None else round((plan.charge_at - plan.due_at) / timedelta(days=1))
     after = next((day for day in plan.terms.retries.days(reason) if day > late), None)
     moved = evolve(_priced(plan), reason=reason, attempt=plan.attempt + 1, status=SubscriptionStatus.PAST_DUE
@@ -276,6 +281,18 @@ def with_other_means(plan: Plan, now: datetime) -> Plan:
     if plan.reason is None or plan.status is SubscriptionStatus.PAUSED:
         return plan
     return _charged_at(evolve(plan, waits_for_payer=False), now)
+
+
+def _is_first(plan: Plan) -> bool:
+    """Whether nothing was paid yet of what was due when the subscription began."""
+    return not plan.paid and not plan.period and plan.begun_at is not None and plan.begins(0) <= plan.begun_at
+
+
+def waits_for_its_first(plan: Plan) -> bool:
+    """Whether the charge that was due when the subscription began is declined, or not settled yet. One that a merchant
+    ended was not declined.
+    """
+    return _is_first(plan) and (not plan.is_over or plan.reason is not None)
 
 
 def subscription_of(plan: Plan) -> Subscription:

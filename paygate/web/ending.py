@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from ..errors import Forged, InProgress, PaygateError
 from ..model import BillingKey, Payment, PaymentStatus
-from ..subscriptions import Subscription
+from ..subscriptions import Subscription, SubscriptionStatus
 from .session import Begun, Session
 
 
@@ -36,11 +36,11 @@ class Status(StrEnum):
     REGISTERED = "registered"
     SUBSCRIBED = "subscribed"
     PENDING = "pending"
-    """Not finished: the window was closed, or the PG is still at it."""
+    """Not finished: the window was closed, the PG is still at it, or a subscription is past due."""
     FAILED = "failed"
     """Nothing was taken; `error.message` has the PG's words for the payer."""
     CANCELLED = "cancelled"
-    """It was paid and given back."""
+    """It was paid and given back, or the subscription has ended."""
     UNKNOWN = "unknown"
     """The PG could not be asked. It is asked again later; the payer must not pay again."""
     FORGED = "forged"
@@ -70,6 +70,9 @@ def once_each(given: list[tuple[str, str]], expected: tuple[str, ...]) -> dict[s
     return dict(kept) if len(dict(kept)) == len(kept) else {}
 
 
+_STANDING = {SubscriptionStatus.PAST_DUE: Status.PENDING, SubscriptionStatus.ENDED: Status.CANCELLED}
+
+
 def ended(begun: Begun, came: Payment | BillingKey | Subscription | None) -> Outcome:
     match came:
         case None:
@@ -77,7 +80,8 @@ def ended(begun: Begun, came: Payment | BillingKey | Subscription | None) -> Out
         case BillingKey():
             return Outcome(status=Status.REGISTERED, order_id=begun.order_id, billing_key=came)
         case Subscription():
-            return Outcome(status=Status.SUBSCRIBED, order_id=begun.order_id, subscription=came)
+            return Outcome(status=_STANDING.get(came.status, Status.SUBSCRIBED), order_id=begun.order_id,
+                           subscription=came)
     words = {PaymentStatus.PENDING: Status.PENDING, PaymentStatus.FAILED: Status.FAILED,
              PaymentStatus.CANCELLED: Status.CANCELLED}
     return Outcome(status=words.get(came.status, Status.PAID), order_id=begun.order_id, payment=came)
