@@ -576,7 +576,7 @@ def test_a_later_period_is_told_as_a_renewal_of_the_subscription_whoever_runs_it
             inbox.work()
         shop.cancel_whole(CancelWhole(cancel_id="c1", order_id="sub-2", reason="asked"))
         inbox.work()
-        assert told == [("payment_paid", "sub-1", "sub-1"), ("subscription_renewed", "sub", "sub-2"),
+        assert told == [("payment_paid", "sub", "sub-1"), ("subscription_renewed", "sub", "sub-2"),
                         ("payment_cancelled", "sub", "sub-2")]
 
 

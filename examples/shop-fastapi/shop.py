@@ -66,11 +66,10 @@ def shop(gate: AsyncGateway, *, url: str, secret: str, database: str, work_every
     async def heard(event: Event) -> None:
         if event.order_id is None or event.payment is None:
             return
-        status = event.payment.status.value
-        id, _, period = event.order_id.partition("-")
+        id, status = event.order_id, event.payment.status.value
         if event.kind in ("subscription_renewed", "renewal_failed"):
             orders.renewed(event.id, id, f"{event.payment.money} {status}")
-        elif not period:
+        elif event.payment.renews is None and event.payment.order_id in (id, f"{id}-1"):
             orders.becomes(id, status, f"{event.payment.left} left" if event.kind == "payment_cancelled" else "")
 
     async def work() -> None:

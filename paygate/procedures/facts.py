@@ -40,7 +40,7 @@ def fact(account: Account, row: Row) -> Event | None:
         case Kind.RENEWAL:
             payment = payment_of(row)
             return None if payment is None else renewal_event(account, payment, is_news=True)
-        case Kind.PAY | Kind.REGISTER | Kind.CHARGE | Kind.SUBSCRIBE | Kind.STRAY:
+        case Kind.PAY | Kind.REGISTER | Kind.CHARGE | Kind.SUBSCRIBE | Kind.RENEW | Kind.STRAY:
             payment = _ended(row)
         case _:
             payment = None

@@ -16,7 +16,7 @@ from ..errors import BadCommand, Forged, NotSent, OutcomeUnknown, PaygateError, 
 from ..ledger.row import Book, Kind, Row, State
 from ..ledger.rules import UNRESOLVED
 from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus, Subject
-from ..scheduler.plan import renewed_by
+from ..scheduler.plan import period_of
 from .account import Account
 from .outcome import OTHER_MODE, Seen, hidden, is_elsewhere, judge
 from .reading import look_up
@@ -37,6 +37,7 @@ _RENEWALS = {
     PaymentStatus.PAID: EventKind.SUBSCRIPTION_RENEWED,
     PaymentStatus.FAILED: EventKind.RENEWAL_FAILED,
 }
+_LATER = {EventKind.PAYMENT_PAID: EventKind.SUBSCRIPTION_RENEWED, EventKind.PAYMENT_FAILED: EventKind.RENEWAL_FAILED}
 _SUBJECTS = {
     "subscription": EventKind.SUBSCRIPTION_CHANGED,
     "subscription_item": EventKind.SUBSCRIPTION_CHANGED,
@@ -315,19 +316,20 @@ def event(account: Account, row: Row, payment: Payment, *, is_news: bool) -> Eve
                  payment=payment, is_news=is_news)
 
 
-_OF_PERIODS = {
-    EventKind.PAYMENT_PAID: EventKind.SUBSCRIPTION_RENEWED, EventKind.PAYMENT_FAILED: EventKind.RENEWAL_FAILED,
-    EventKind.PAYMENT_CANCELLED: EventKind.PAYMENT_CANCELLED, EventKind.PAYMENT_PENDING: EventKind.PAYMENT_PENDING,
-}
-
-
 def as_renewal(account: Account, happened: Event) -> Steps[Event]:
-    """`happened`; where it is of a later period of a subscription that paygate runs, as a PG tells it that runs one."""
-    kind = _OF_PERIODS.get(happened.kind)
-    if kind is None or happened.order_id is None or (began := renewed_by(happened.order_id)) is None \
-            or (yield from get_row(account.scope, Book.PLAN, began)) is None:
+    """`happened`; where it is of a period of a subscription that paygate runs, as a PG that runs one tells it: under
+    the order that began it, and each period after the first as a renewal.
+    """
+    id = happened.order_id or ""
+    if happened.kind is EventKind.KEY_REGISTERED and account.spec.profile.register_takes_money.value:
+        took = yield from get_row(account.scope, Book.PLAN, id)  # Registering took the first period's money.
+        return happened if took is None else evolve(happened, kind=EventKind.PAYMENT_PAID)
+    if happened.kind not in _KINDS.values() or (found := period_of(id)) is None \
+            or (yield from get_row(account.scope, Book.PLAN, found[0])) is None:
         return happened
-    return evolve(happened, kind=kind, order_id=began)
+    began, number = found
+    return evolve(happened, kind=happened.kind if number == 1 else _LATER.get(happened.kind, happened.kind),
+                  order_id=began)
 
 
 def _event_id(account: Account, payment: Payment) -> str:

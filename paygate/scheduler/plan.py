@@ -98,10 +98,10 @@ def charge_id(order_id: str, period: int, attempt: int = 0, change: int = 0) -> 
     return f"{order_id}-{period + 1}" + (f"c{change}" if change else "") + (f"r{attempt}" if attempt else "")
 
 
-def renewed_by(order_id: str) -> str | None:
-    """Which subscription's later period an order id may charge, whatever the attempt; None for any other id."""
+def period_of(order_id: str) -> tuple[str, int] | None:
+    """Which subscription's period an order id may charge, counted from 1, whatever the attempt; None for other ids."""
     found = _CHARGE_ID.fullmatch(order_id)
-    return found.group(1) if found is not None and int(found.group(2)) > 1 else None
+    return None if found is None else (found.group(1), int(found.group(2)))
 
 
 def earlier_ids(plan: Plan) -> list[str]:

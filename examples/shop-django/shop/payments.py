@@ -48,13 +48,12 @@ def heard(event: Event) -> None:
     """What the gateway tells, whether or not the payer came back."""
     if event.order_id is None or event.payment is None:
         return
-    status = event.payment.status.value
-    id, _, period = event.order_id.partition("-")
+    id, status = event.order_id, event.payment.status.value
     if event.kind in ("subscription_renewed", "renewal_failed"):
         if Order.objects.filter(id=id).exists():
             Renewal.objects.get_or_create(event=event.id, defaults={
                 "order_id": id, "note": f"{event.payment.money} {status}"})
-    elif not period:
+    elif event.payment.renews is None and event.payment.order_id in (id, f"{id}-1"):
         Order.becomes(id, status, f"{event.payment.left} left" if event.kind == "payment_cancelled" else "")
 
 

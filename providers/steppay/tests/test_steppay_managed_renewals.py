@@ -19,8 +19,9 @@ from paygate.ledger.row import Book, LedgerError, Note, Row, State
 from paygate.model import Checkout, Event, EventKind, Payment, PaymentStatus
 from paygate.money import Money
 from paygate.subscriptions import ChangeMethod, Interval, Renew, SubscriptionStatus
-from paygate.testing.emulator import Call
+from paygate.testing.emulator import Call, FaultKind
 from paygate.testing.transport import EmulatorTransport
+from paygate.web import Inbox
 from paygate.wire import Response
 
 SPEC = next(s for s in paygate_providers() if s.name == "steppay-managed")
@@ -447,3 +448,25 @@ def test_a_subscription_that_costs_something_else_is_not_renewed_at_this_price(s
     with pytest.raises(PaygateError, match="has not begun"):
         shop.gate.renew(Renew(order_id="r-2", subscription="sub-9", money=FEE))
     assert shop.sent() == 0
+
+
+def test_a_renewal_asked_for_by_hand_and_settled_by_a_look_is_told_to_handlers(shop: Shop) -> None:
+    inbox, heard = Inbox(shop.gate), list[tuple[str, str | None]]()
+    inbox.on("payment_paid", "subscription_renewed")(lambda e: heard.append((e.kind.value, e.order_id)))
+    inbox.work()
+    answer = shop.pg.answer
+
+    def down(call: Call) -> Response:
+        said = answer(call)
+        if call.path.endswith("/renew"):
+            shop.pg.fault(FaultKind.ERROR_500_BEFORE, on="GET ", times=9)
+        return said
+
+    setattr(shop.pg, "answer", down)  # noqa: B010 (it is a method)
+    assert shop.renew("r-1").status is PaymentStatus.PENDING
+    shop.pg.faults.clear()
+    setattr(shop.pg, "answer", answer)  # noqa: B010
+    for _ in range(3):
+        shop.pg.clock.advance(3_600)
+        inbox.work()
+    assert heard == [("payment_paid", "r-1")]
