@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
@@ -33,7 +33,7 @@ from paygate import (
     Pay,
     State,
 )
-from paygate.ledger.row import Book
+from paygate.ledger.row import Book, Kind, LedgerError, Note, Row
 from paygate.ledger.sqlite import SqliteLedger
 from paygate.procedures.inbox import adopt
 from paygate.testing.emulator import FaultKind
@@ -686,3 +686,41 @@ def test_a_ledger_in_memory_is_an_inbox_too() -> None:
 
 
 __all__ = ["cancel", "schedule"]
+
+
+def test_events_that_nobody_here_handles_stand_in_nobodys_way() -> None:
+    with Shop() as shop:
+        earlier, heard = Inbox(shop.gate), list[str | None]()
+        earlier.on("payment_failed")(lambda _: None)
+        earlier.work()
+        for n in range(120):
+            shop.pg.next_charge("failed")
+            with pytest.raises(Declined):
+                shop.charge(charge(f"f{n}"))
+        later = Inbox(shop.gate)
+        later.on("payment_paid")(lambda e: heard.append(e.order_id))
+        later.work()
+        shop.clock.advance(5)
+        shop.charge(charge("good"))
+        later.work()
+        assert heard == ["good"]
+
+
+def test_a_note_that_the_ledger_refused_once_is_written_all_the_same() -> None:
+    class Busy(MemoryLedger):
+        failed = 0
+
+        def open(self, rows: Sequence[Row], note: Note) -> list[tuple[Row, bool]]:
+            if rows[0].kind is Kind.EVENT and rows[0].order_id and not self.failed:
+                self.failed += 1
+                raise LedgerError("busy")
+            return super().open(rows, note)
+
+    ledger, heard = Busy(), list[str | None]()
+    with Shop(ledger=ledger) as shop:
+        inbox = Inbox(shop.gate)
+        inbox.on("payment_paid")(lambda e: heard.append(e.order_id))
+        inbox.work()
+        shop.charge(charge("o9"))
+        inbox.work()
+        assert (heard, ledger.failed) == (["o9"], 1)

@@ -8,17 +8,17 @@ looks first whether it did. ANSWERED: it did. `check_at` is when to tell it next
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, TypeVar
 
 from ..codec import dump
-from ..ledger.row import Book, Kind, Row, State
+from ..ledger.row import Book, Kind, LedgerError, Row, State
 from ..ledger.rules import next_check
-from ..model import Event, Hint
+from ..model import Event, EventKind, Hint
 from .account import Account
 from .facts import event_of, fact
 from .receive import as_renewal
-from .steps import Entry, Steps, change, get_row, open_rows
+from .steps import Entry, Pause, Steps, change, get_row, open_rows
 
 LEASE_S = 300.0
 """How long a handler may take before the event is told again."""
@@ -84,20 +84,29 @@ def noting(account: Account, steps: Steps[T]) -> Steps[T]:
 
 
 def _note(account: Account, rows: Iterable[Row]) -> Steps[None]:
-    try:
-        for written in rows:
-            happened = fact(account, written) if written.gateway == account.scope else None
-            if happened is None:
-                continue
-            happened = yield from as_renewal(account, happened)
-            if happened.kind not in account.listens:
-                continue
-            fresh = _row(account, happened.id, happened.order_id or "", State.OPENED, dump(happened))
-            (row, _), = yield from open_rows([fresh], happened.kind.value)
-            if row.state is State.NOT_SENT:  # It did not come true when it was noted before; now it may.
-                yield from change(row, "noted again", state=State.OPENED, check_at=account.now(), checks=0)
-    except Exception:  # noqa: BLE001, S110
-        pass  # What is to be written now is about money and matters more, whatever is wrong with the note.
+    for pause in (0.05, 0.5, None):
+        try:
+            return (yield from _written_down(account, rows))
+        except LedgerError:
+            if pause is None:
+                return  # What is to be written now is about money and matters more.
+            yield Pause(pause)
+        except Exception:  # noqa: BLE001
+            return  # As above, whatever is wrong with the note.
+
+
+def _written_down(account: Account, rows: Iterable[Row]) -> Steps[None]:
+    for written in rows:
+        happened = fact(account, written) if written.gateway == account.scope else None
+        if happened is None:
+            continue
+        happened = yield from as_renewal(account, happened)
+        if happened.kind not in account.listens:
+            continue
+        fresh = _row(account, happened.id, happened.order_id or "", State.OPENED, dump(happened))
+        (row, _), = yield from open_rows([fresh], happened.kind.value)
+        if row.state is State.NOT_SENT:  # It did not come true when it was noted before; now it may.
+            yield from change(row, "noted again", state=State.OPENED, check_at=account.now(), checks=0)
 
 
 def _row(account: Account, id: str, order_id: str, state: State, result: str) -> Row:
@@ -174,10 +183,17 @@ def not_told(account: Account, row: Row, why: str) -> Steps[None]:
                       attention=row.attention if again is not None else "its handler has failed for a week")
 
 
-def untold(account: Account, limit: int) -> Steps[list[Row]]:
-    """Events that are due to be told, the longest waiting first."""
-    rows: list[Row] = yield Entry("due", (place(account), account.now(), limit))
-    return rows
+def untold(account: Account, limit: int, kinds: Container[EventKind]) -> Steps[list[Row]]:
+    """Events of these kinds that are due to be told, the longest waiting first. Others wait for another process, and
+    stand in nobody's way.
+    """
+    asked = limit
+    while True:
+        rows: list[Row] = yield Entry("due", (place(account), account.now(), asked))
+        fit = [row for row in rows if event_of(row).kind in kinds]
+        if len(fit) >= limit or len(rows) < asked:
+            return fit[:limit]
+        asked *= 4
 
 
 def waiting(account: Account, limit: int) -> Steps[list[Row]]:

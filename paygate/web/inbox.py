@@ -174,14 +174,12 @@ class Base(Generic[G]):
             report: Report = yield do(gate.reconcile, limit)
             yield do(gate._run, _listing.listed(gate._account, report))
             work.reports[gate.name] = report
-            rows: list[Row] = yield do(gate._run, _inbox.untold(gate._account, limit))
+            rows: list[Row] = yield do(gate._run, _inbox.untold(gate._account, limit, self._handlers))
             for row in rows:
                 yield from self._again(gate, row, work)
         return work
 
     def _again(self, gate: G, row: Row, work: Work) -> Exchange[None]:
-        if _facts.event_of(row).kind not in self._handlers:
-            return  # For another process of the shop, which has a handler for it.
         held: Row | None = yield do(gate._run, _inbox.take(gate._account, row))
         if held is None:
             return

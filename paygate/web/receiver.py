@@ -143,10 +143,8 @@ class Receiver:
         if asked.method == "POST":
             self._check_site(asked)
             given = pairs(_text((yield from body(asked, (FORM,), FORM_LIMIT, self._timeout_s))))
-        elif len(asked.query) > FORM_LIMIT:
-            raise Wrong(414, "too_long")
         else:
-            given = pairs(asked.query)
+            given = _hints(asked.query)
         begun = self._session.begun(asked, tag, self._now())
         outcome = yield from self._outcome(begun, given)
         visit = Visit(request=asked.request, session=self._session)
@@ -250,6 +248,14 @@ def _text(raw: bytes) -> str:
         return raw.decode("ascii")
     except UnicodeDecodeError:
         raise Wrong(400, "bad_form") from None
+
+
+def _hints(query: str) -> list[tuple[str, str]]:
+    """What a return brings. One that cannot be read is none: the payer may have paid, and the PG is asked anyway."""
+    try:
+        return [] if len(query) > FORM_LIMIT else pairs(query)
+    except Wrong:
+        return []
 
 
 def _language(asked: Asked) -> str:
