@@ -28,7 +28,7 @@ PYTEST = ("-m", "pytest", "-q", "-n", "auto", "--maxprocesses", "4", "--dist", "
 PIP = ("-qq", "--disable-pip-version-check", "--no-input")
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["tests", "lint", "types", "docs", "wheel", "audit"]
+nox.options.sessions = ["tests", "lint", "types", "docs", "wheel", "audit", "simulation"]
 nox.options.reuse_venv = "yes"
 nox.options.default_venv_backend = "virtualenv"
 os.environ.pop("PYTHONPATH", None)  # each session sees what it installed and nothing else
@@ -191,6 +191,12 @@ def audit(session: nox.Session) -> None:
     tmp = Path(session.create_tmp()).resolve()
     _here(session, "pip", "check")
     session.run(sys.executable, "tools/audit.py", str(tmp / "paygate.cdx.json"), external=True)
+
+
+@nox.session(python=False)
+def simulation(session: nox.Session) -> None:
+    """10,000 charges at every provider on SQLite and 2,000 on PostgreSQL, while nearly everything goes wrong."""
+    session.run(sys.executable, "tests/many_charges.py", external=True)
 
 
 @nox.session(python=False)
