@@ -73,7 +73,7 @@ def test_a_rate_below_one_a_second_lets_one_through_now_and_then() -> None:
     lookups = Lookups(clock, 0.1)
     let = 0
     for n in range(100):
-        let += lookups.begin(f"p{n}", known=False)
+        let += lookups.begin(f"p{n}", known=None)
         clock.advance(1)
     assert 9 <= let <= 11
 
@@ -89,19 +89,19 @@ def test_a_clock_that_stands_still_or_goes_back_lets_no_more_through() -> None:
             raise AssertionError("the wall clock is not asked")
     clock = Clock()
     lookups = Lookups(clock, 5.0)
-    let = sum(lookups.begin(f"a{n}", known=True) for n in range(50))
+    let = sum(lookups.begin(f"a{n}", known=f"a{n}") for n in range(50))
     clock.at = 50.0
-    let += sum(lookups.begin(f"b{n}", known=True) for n in range(50))
+    let += sum(lookups.begin(f"b{n}", known=f"b{n}") for n in range(50))
     assert let == 5
 
 
 def test_the_next_look_up_about_a_payment_waits_for_the_one_before() -> None:
     lookups = Lookups(VirtualClock(), 100.0)
-    assert lookups.begin("p1", known=True)
-    assert not lookups.begin("p1", known=True)
-    assert lookups.begin("p2", known=True)
+    assert lookups.begin("p1", known="o1")
+    assert not lookups.begin("p1", known="o1")
+    assert lookups.begin("p2", known="o2")
     lookups.end("p1")
-    assert lookups.begin("p1", known=True)
+    assert lookups.begin("p1", known="o1")
     assert len(lookups._asking) == 2
 
 
@@ -220,3 +220,16 @@ def test_a_reader_survives_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getpid", lambda: -1)
     assert reader._executor() is not first
     assert reader.read(io.BytesIO(b"b"), 1, Body(9, 5.0)) == b"b"
+
+
+def test_one_order_named_again_and_again_leaves_what_is_kept_for_the_others() -> None:
+    clock = VirtualClock()
+    lookups = Lookups(clock, 10.0)
+    for n in range(50):
+        lookups.begin(f"invented-{n}", known="begun-and-never-paid")
+    assert lookups.begin("true", known="another")
+    clock.advance(6)
+    for n in range(50, 100):
+        lookups.begin(f"invented-{n}", known="begun-and-never-paid")
+    lookups.end("true")
+    assert lookups.begin("true", known="another")

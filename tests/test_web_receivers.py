@@ -555,7 +555,7 @@ def test_one_look_up_at_a_time_for_each_payment(framework: str) -> None:
 
         def while_asking(call: Any) -> Any:
             if call.path == "/payments/p1":
-                again = site.inbox._lookups["fakepg"].begin("payment p1", known=True)
+                again = site.inbox._lookups["fakepg"].begin("payment p1", known="o1")
                 nested.append(again)
             return really(call)
         site.pg.answer = while_asking  # type: ignore[method-assign]

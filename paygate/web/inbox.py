@@ -132,7 +132,7 @@ class Base(Generic[G]):
             raise Forged("the PG said just now that it has no record of this; nothing was changed")
         subject = f"{hint.kind} {hint.provider_id or hint.alias or hint.order_id}"
         known: bool = yield do(gate._run, _inbox.knows(account, hint))
-        if not lookups.begin(subject, known=known):
+        if not lookups.begin(subject, known=(hint.order_id or subject) if known else None):
             raise OutcomeUnknown("too many webhooks at once; answer so that it is sent again")
         try:
             event = yield do(gate._run, look())

@@ -14,6 +14,8 @@ from ..clock import Clock
 
 FORGET_S = 30.0
 """How long the PG is not asked again about what it knew nothing of."""
+AGAIN_S = 5.0
+"""How long what was just asked about has no claim to what is kept for orders of the ledger."""
 REMEMBERED = 10_000
 
 
@@ -40,7 +42,7 @@ class Lookups:
     """Lets look-ups through: `per_s` a second, one at a time for each transaction, none about what was just refused.
 
     Half of what may be asked at once is kept for what names an order or a payment of the ledger, so that a flood of
-    invented ones does not keep true ones waiting.
+    invented ones does not keep true ones waiting; of one order only now and then, because anybody may begin an order.
     """
 
     def __init__(self, clock: Clock, per_s: float) -> None:
@@ -48,6 +50,7 @@ class Lookups:
         self._bucket = Bucket(per_s)
         self._asking: set[str] = set()
         self._refused: OrderedDict[str, float] = OrderedDict()
+        self._asked: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
 
     def is_refused(self, claim: str) -> bool:
@@ -59,18 +62,20 @@ class Lookups:
     def refuse(self, claim: str) -> None:
         """The PG has no record of `claim`; the oldest of too many is forgotten first."""
         with self._lock:
-            self._refused.pop(claim, None)
-            self._refused[claim] = self._clock.monotonic() + FORGET_S
-            if len(self._refused) > REMEMBERED:
-                self._refused.popitem(last=False)
+            _keep(self._refused, claim, self._clock.monotonic() + FORGET_S)
 
-    def begin(self, subject: str, *, known: bool) -> bool:
-        """Whether `subject` may be looked up now; if so, call `end` afterwards."""
+    def begin(self, subject: str, *, known: str | None) -> bool:
+        """Whether `subject` may be looked up now; if so, call `end` afterwards. `known` is what it names of the ledger.
+        """
         with self._lock:
             if subject in self._asking:
                 return False
-            if not self._bucket.take(self._clock.monotonic(), spare=0.0 if known else 0.5):
+            now = self._clock.monotonic()
+            is_kept_for = known is not None and now >= self._asked.get(known, now)
+            if not self._bucket.take(now, spare=0.0 if is_kept_for else 0.5):
                 return False
+            if known is not None:
+                _keep(self._asked, known, now + AGAIN_S)
             self._asking.add(subject)
             return True
 
@@ -78,3 +83,11 @@ class Lookups:
         """The look-up is over."""
         with self._lock:
             self._asking.discard(subject)
+
+
+def _keep(remembered: OrderedDict[str, float], name: str, until: float) -> None:
+    """Remember `name`; the oldest of too many is forgotten first."""
+    remembered.pop(name, None)
+    remembered[name] = until
+    if len(remembered) > REMEMBERED:
+        remembered.popitem(last=False)
