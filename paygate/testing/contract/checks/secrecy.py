@@ -35,7 +35,8 @@ from ..troubles import CASES
 
 C = Capability
 _USUAL = {"host", "accept", "accept-encoding", "accept-language", "user-agent", "connection", "content-type",
-          "content-length"}
+          "content-length", "idempotency-key"}
+"""Headers that authenticate nobody."""
 PERSON = {"name": "Kanari Kim", "phone": "010-5505-5505", "email": "kanari5506@mail.example",
           "address": "Kanari-ro 5507", "postcode": "K5508"}
 UNDER = ("nothing", "drop_after", "html_after", "wrong_order", "wrong_amount", "lie_failed", "unauthorized",
