@@ -26,6 +26,7 @@ from paygate import (
     BillingKey,
     Cancel,
     Charge,
+    Conflict,
     Customer,
     DatedCharge,
     Declined,
@@ -37,7 +38,9 @@ from paygate import (
     OutcomeUnknown,
     PaymentStatus,
     ProviderSpec,
+    Refused,
     Schedule,
+    Unauthorized,
     connect,
 )
 from paygate.testing import EmulatorTransport
@@ -191,13 +194,20 @@ def test_after_fifteen_days_the_key_is_forgotten_and_the_order_id_still_guards(s
     assert shop.pg.journal.charges("order-1") == 1
 
 
-def test_a_first_request_that_is_still_at_work_is_a_doubt_and_no_refusal(shop: Shop) -> None:
-    busy = {"code": "IDEMPOTENT_REQUEST_PROCESSING", "message": "the first is at work"}
-    shop.pg.answer = lambda call, answer=shop.pg.answer: answer(call) if call.method == "GET" else json_of(409, busy)
+@pytest.mark.parametrize(("status", "code", "means"), [
+    (409, "IDEMPOTENT_REQUEST_PROCESSING", OutcomeUnknown), (400, "PROVIDER_ERROR", OutcomeUnknown),
+    (403, "FORBIDDEN_CONSECUTIVE_REQUEST", OutcomeUnknown), (400, "ALREADY_PROCESSED_PAYMENT", OutcomeUnknown),
+    (500, "REJECT_CARD_PAYMENT", OutcomeUnknown), (400, "A_CODE_OF_TOMORROW", OutcomeUnknown),
+    (403, "REJECT_CARD_PAYMENT", Declined), (400, "DUPLICATED_ORDER_ID", Conflict),
+    (400, "NOT_MATCHES_CUSTOMER_KEY", Refused), (401, "UNAUTHORIZED_KEY", Unauthorized)])
+def test_an_answer_is_no_refusal_unless_the_pg_refuses_without_a_doubt(
+        shop: Shop, status: int, code: str, means: type[paygate.PaygateError]) -> None:
+    flow = shop.spec.build(settings_of(shop)).charge(shop.charge())
+    next(flow)
 
-    with pytest.raises(OutcomeUnknown) as doubt:
-        shop.gate.charge(shop.charge())
-    assert doubt.value.code == "IDEMPOTENT_REQUEST_PROCESSING"
+    with pytest.raises(paygate.PaygateError) as no:
+        flow.send(json_of(status, {"code": code, "message": "말씀"}))
+    assert (type(no.value), no.value.code, no.value.message) == (means, code, "말씀")
 
 
 def test_two_refunds_of_one_payment_bear_their_own_keys_and_state_the_balance(shop: Shop) -> None:
@@ -283,6 +293,10 @@ def test_dated_charges_are_run_by_paygate_and_name_the_payer_too(spec: ProviderS
     assert shop.pg.journal.taken("order-feb") == 9_900
     assert json.loads(shop.sent("billing-key-1")[0].body)["customerKey"] == customer.id
     shop.gate.close()
+
+
+def settings_of(shop: Shop) -> Any:
+    return shop.spec.settings(**shop.pg.settings())
 
 
 def json_of(status: int, said: dict[str, Any]) -> paygate.Response:
