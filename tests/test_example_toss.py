@@ -45,6 +45,8 @@ from paygate import (
 )
 from paygate.testing import EmulatorTransport
 from paygate.testing.contract import run_all, subject_of
+from paygate.testing.mutants import all_mutants
+from paygate.testing.mutants.catching import is_noticed
 
 pytestmark = pytest.mark.checkout
 
@@ -154,6 +156,34 @@ def test_what_is_assumed_and_what_is_left_out_is_said(spec: ProviderSpec) -> Non
         "absence", "hooks_never_sent", "settle_s"}
     for left_out in ("`pay`", "`register`"):
         assert left_out in readme.partition("## What is left out")[2]
+
+
+UNNOTICED = {
+    "drops_the_tax_free_part": "tax-free parts are refused here",
+    "finds_only_the_first_record": "this PG names one payment of an order",
+    "puts_its_credentials_into_the_address": "this provider keeps no settings that could be put there",
+    "reveals_the_billing_key_in_its_request": "it stands in a path, which hides it, and not in the body",
+    "takes_a_new_order_id_after_a_conflict": "the idempotency key is answered with the first charge: no conflict",
+}
+"""Ways of being wrong that make no difference to this provider."""
+ELSEWHERE = {
+    "calls_failed_payments_paid": "a_declined_charge_is_told_as_declined_and_takes_nothing[sync]",
+    "gives_back_twice": "the_flow_of_a_partial_refund_claims_nothing_it_was_not_told[sync-wrong_amount]",
+    "looks_up_the_same_one_always": "every_payment_is_looked_up_under_its_own_id_and_no_other[sync]",
+}
+"""Mutants that another check notices here than at the providers of this repository."""
+
+
+def test_the_kit_notices_every_way_of_being_wrong_that_makes_a_difference_here(spec: ProviderSpec) -> None:
+    kept = json.loads((ROOT / "tests/mutants_caught.json").read_text(encoding="utf-8"))
+    subject = subject_of(spec)
+    fitting = [m for m in all_mutants() if m.of(subject) is not None]
+
+    alive = {m.name for m in fitting if not any(is_noticed(subject, m, run) for run in {
+        ELSEWHERE.get(m.name, ""), *(runs[m.name] for runs in kept.values() if m.name in runs)})}
+
+    assert len(fitting) > 90
+    assert alive == set(UNNOTICED)
 
 
 # Idempotency keys

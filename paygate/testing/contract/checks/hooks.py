@@ -132,9 +132,11 @@ def a_webhook_is_believed_by_a_look_at_the_pg_and_not_by_its_own_words(bench: Be
         told = bench.ask("receive", headers_of(hook), hook.body)
         bench.wire.calm()
         expect(not told.is_yes, f"the PG could not be asked, and receive {told}")
-        mark = bench.mark
-        told = bench.ask("receive", headers_of(hook), hook.body)
-        expect(bench.mark > mark or not told.is_yes, f"a webhook of {payment.order_id} was believed, and nobody asked")
+        for _ in range(1 if hint.is_signed else 2):  # What was signed and told before may be told from the ledger.
+            mark = bench.mark
+            told = bench.ask("receive", headers_of(hook), hook.body)
+            expect(bench.mark > mark or not told.is_yes,
+                   f"a webhook of {payment.order_id} was believed, and nobody asked")
     expect([k[:2] for k in known] == [a[:2] for a in _ledger(bench)], "a webhook that told nothing new changed a row")
 
 
