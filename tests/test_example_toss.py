@@ -153,7 +153,7 @@ def test_what_is_assumed_and_what_is_left_out_is_said(spec: ProviderSpec) -> Non
 
     assert {c.value for c in spec.capabilities} == {"charge", "cancel", "cancel_partly", "find", "lookup", "receive"}
     assert {name for name, _, fact in spec.profile.describe() if fact.certainty.value == "assumed"} == {
-        "absence", "hooks_never_sent", "settle_s"}
+        "absence", "settle_s"}
     for left_out in ("`pay`", "`register`"):
         assert left_out in readme.partition("## What is left out")[2]
 
@@ -297,9 +297,13 @@ def test_a_key_of_the_other_mode_is_refused_at_construction_and_not_repeated(
 
 def test_a_webhook_is_believed_only_after_the_pg_was_asked(shop: Shop) -> None:
     shop.gate.charge(shop.charge())
-    hook = shop.pg.hooks[-1]
+    assert shop.pg.hooks == []  # Of a billing charge no webhook tells.
+    shop.pg._cancel(shop.pg.payments["pay-1"], {"cancelReason": "in the PG's console", "cancelAmount": 4_000})
+    hook, = shop.pg.hooks
     event = shop.gate.receive(hook.headers, hook.body)
-    assert (event.kind, event.order_id) == (EventKind.PAYMENT_PAID, "order-1")
+    assert (event.kind, event.order_id, event.is_news) == (EventKind.PAYMENT_CANCELLED, "order-1", True)
+    assert event.payment is not None
+    assert event.payment.left == won(10_000)
 
     told = json.loads(hook.body)
     for data in ({"paymentKey": "pay-99"}, {"orderId": "order-99"}):

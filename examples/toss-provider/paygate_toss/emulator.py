@@ -161,7 +161,6 @@ class TossEmulator(Emulator):
             "approvedAt": self._now() if status == "DONE" else None, "cancels": None, "failure": failure}
         if status == "DONE":
             self.move("charge", order_id, id, money)
-        self._tell(self.payments[id])
         return self.payments[id]
 
     def _cancel(self, payment: dict[str, Any], body: dict[str, Any]) -> Response:
@@ -186,6 +185,7 @@ class TossEmulator(Emulator):
         return say(200, payment)
 
     def _tell(self, payment: dict[str, Any]) -> None:
+        """Of the charge of a billing key no webhook tells, neither of its success nor of its failure."""
         body = {"eventType": "PAYMENT_STATUS_CHANGED", "createdAt": self._now().partition("+")[0], "data": payment}
         self.send_hook("", {"content-type": "application/json"}, json.dumps(body, ensure_ascii=False).encode())
 

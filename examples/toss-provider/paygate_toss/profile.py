@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paygate import Absence, CancelGuard, Capability, Profile, assumed, documented, observed
+from paygate import Absence, CancelGuard, Capability, Profile, assumed, documented
 
 from .words import MINIMUM, TITLE_LIMIT
 
@@ -29,10 +29,11 @@ PROFILE = Profile(
                     "nobody says how far look-ups lag; what is sent again bears the same idempotency key for 15 days"),
     schedule_run_by=documented("paygate", "billing guide: the merchant's own scheduler charges the key"),
     register_takes_money=documented(False, "billing guide: issuing a key charges nothing; not claimed here"),
-    cancel_guard=observed(CancelGuard.CHECKSUM,
-                          "cancel with refundableAmount: another balance is answered NOT_MATCHES_REFUNDABLE_AMOUNT, "
-                          "and nothing is given back; the code is in the error list"),
-    hooks_never_sent=assumed((), "webhook guide: every change of a payment's status, by any means of payment"),
+    cancel_guard=documented(CancelGuard.CHECKSUM,
+                            "API reference, cancel: refundableAmount is compared with the balance; error list, "
+                            "NOT_MATCHES_REFUNDABLE_AMOUNT"),
+    hooks_never_sent=documented(("success of immediate charges", "failed immediate charges"),
+                                "webhook guide: nothing tells of the approval of a billing charge"),
     hook_signature=documented("none: every webhook is looked up", "webhook guide: only other events bear a signature"),
     settle_s=assumed(120.0, "the guides tell clients to wait up to a minute for an approval"),
 )
