@@ -131,7 +131,7 @@ def _outside(module: str, room: str, name: str) -> str | None:
 
 
 def _providers(root: Path) -> Iterator[str]:
-    for package in sorted(root.glob("providers/*/paygate_*")):
+    for package in sorted([*root.glob("providers/*/paygate_*"), *root.glob("examples/*-provider/paygate_*")]):
         for file in _modules(package):
             yield from _too_long(root, file)
             where, tree, stem = file.relative_to(root), _parse(file), file.relative_to(package).as_posix()

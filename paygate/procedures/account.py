@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -9,17 +10,22 @@ from attrs import define, field
 
 from ..capability import Capability, with_vault
 from ..clock import Clock, Deadline
+from ..commands import Charge, DatedCharge, Pay, Register
 from ..errors import BadCommand, Unsupported
 from ..ledger.row import Row
 from ..model import BillingKey
 from ..money import Money
 from ..provider import Provider, ProviderSpec
 from ..secret import Secret
+from ..subscriptions import Renew, Subscribe
 from ..vault import Vault
 from ..wire import Token
 from .steps import Steps
 
 T = TypeVar("T")
+
+_NEW_ORDERS = (Pay, Register, Charge, DatedCharge, Subscribe, Renew)
+"""What names an order that the PG does not know yet. Other commands may name one under the PG's own id."""
 
 
 @define
@@ -117,6 +123,9 @@ class Account:
                              "nothing was sent")
         for money in self._moneys(command):
             self._check_money(money)
+        for order in (command, *getattr(command, "charges", ())):
+            if isinstance(order, _NEW_ORDERS):
+                self._check_order_id(order.order_id)
         self.provider.check(command)
 
     @staticmethod
@@ -129,3 +138,8 @@ class Account:
         currencies = self.spec.profile.currencies.value
         if money.currency not in currencies:
             raise BadCommand(f"{self.spec.name} takes {', '.join(currencies)}, not {money.currency}; nothing was sent")
+
+    def _check_order_id(self, order_id: str) -> None:
+        pattern = self.spec.profile.order_id_pattern.value
+        if not re.fullmatch(pattern, order_id):
+            raise BadCommand(f"{self.spec.name} takes order ids like {pattern}, not {order_id}; nothing was sent")

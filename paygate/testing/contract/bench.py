@@ -210,7 +210,7 @@ class Bench:
     def key(self) -> BillingKey:
         """A billing key, registered through the front door; the same one for the whole bench."""
         if self._key is None:
-            self._key = self.new_key(self.register()) if self.claims(Capability.REGISTER) else self._given_key()
+            self._key = self.new_key(self.register()) if self.claims(Capability.REGISTER) else self.given_key("own")
         return self._key
 
     def new_key(self, command: Register) -> BillingKey:
@@ -221,11 +221,16 @@ class Bench:
         made: BillingKey = key
         return made
 
-    def _given_key(self) -> BillingKey:
+    def given_key(self, word: str) -> BillingKey:
+        """A billing key that the emulator issues by itself, where none can be registered.
+
+        Raises: NotHere where it cannot.
+        """
         issue = self.pg.controls().get("issue_key")
         if issue is None:
             raise NotHere("keys cannot be registered here, and the emulator has no control issue_key")
-        return BillingKey(self.gate.name, str(issue("kit-key")))
+        # Long enough to be told from other text, should it come out somewhere.
+        return BillingKey(self.gate.name, str(issue(f"kit-billing-key-{word}")))
 
     def paid(self, money: Money | None = None) -> Payment:
         """An order that has been paid, by whatever this provider can do."""

@@ -36,6 +36,19 @@ def true_hooks(bench: Bench) -> list[Hook]:
     return list(bench.pg.hooks)
 
 
+def _heard_of(bench: Bench) -> Payment:
+    """A payment that a webhook has told of: where none tells of a charge, a part of it is given back.
+
+    Raises: NotHere.
+    """
+    payment = bench.paid()
+    if not bench.pg.hooks and bench.claims(C.CANCEL, C.CANCEL_PARTLY):
+        bench.do("cancel", bench.cancel(payment.order_id, payment.money.amount // 2))
+    if not bench.pg.hooks:
+        raise NotHere("this PG sends no webhook for a payment, nor for a refund")
+    return payment
+
+
 def headers_of(hook: Hook) -> dict[str, str]:
     return {name.lower(): value for name, value in hook.headers.items()}
 
@@ -120,9 +133,7 @@ def webhooks_in_any_order_and_days_late_never_turn_the_ledger_back(bench: Bench)
 @check(C.RECEIVE)
 def a_webhook_is_believed_by_a_look_at_the_pg_and_not_by_its_own_words(bench: Bench) -> None:
     """While the PG cannot be asked, no payment is told and nothing is written."""
-    payment = bench.paid()
-    if not bench.pg.hooks:
-        raise NotHere("this PG sends no webhook for a payment")
+    payment = _heard_of(bench)
     known = _ledger(bench)
     for hook in bench.pg.hooks:
         hint = read(bench, headers_of(hook), hook.body)
@@ -132,9 +143,11 @@ def a_webhook_is_believed_by_a_look_at_the_pg_and_not_by_its_own_words(bench: Be
         told = bench.ask("receive", headers_of(hook), hook.body)
         bench.wire.calm()
         expect(not told.is_yes, f"the PG could not be asked, and receive {told}")
-        mark = bench.mark
-        told = bench.ask("receive", headers_of(hook), hook.body)
-        expect(bench.mark > mark or not told.is_yes, f"a webhook of {payment.order_id} was believed, and nobody asked")
+        for _ in range(1 if hint.is_signed else 2):  # What was signed and told before may be told from the ledger.
+            mark = bench.mark
+            told = bench.ask("receive", headers_of(hook), hook.body)
+            expect(bench.mark > mark or not told.is_yes,
+                   f"a webhook of {payment.order_id} was believed, and nobody asked")
     expect([k[:2] for k in known] == [a[:2] for a in _ledger(bench)], "a webhook that told nothing new changed a row")
 
 
@@ -150,7 +163,7 @@ def _forgeries(bench: Bench, hook: Hook, changes: Mapping[str, str]) -> list[tup
 @check(C.RECEIVE, when=lambda s: None if s.claims(C.CHARGE) or s.claims(C.PAY) else "it takes no one-off money")
 def a_forged_webhook_changes_nothing(bench: Bench) -> None:
     """Of a payment that is not there, for another order, with another status, with another amount."""
-    payment = bench.paid()
+    payment = _heard_of(bench)
     unpaid = _unpaid(bench)
     hooks = [h for h in bench.pg.hooks if (h.body and read(bench, headers_of(h), h.body) is not None)]
     if not hooks:
@@ -202,9 +215,7 @@ def hostile_ids_in_a_webhook_stay_one_segment_of_a_path(bench: Bench) -> None:
     """Every text in a true webhook, replaced by somebody's syntax."""
     from .lookups import IDS
 
-    bench.paid()
-    if not bench.pg.hooks:
-        raise NotHere("this PG sends no webhook for a payment")
+    _heard_of(bench)
     hook = bench.pg.hooks[0]
     plain = {n: v for n, v in headers_of(hook).items() if n in PLAIN}
     for text in IDS:

@@ -35,7 +35,8 @@ from ..troubles import CASES
 
 C = Capability
 _USUAL = {"host", "accept", "accept-encoding", "accept-language", "user-agent", "connection", "content-type",
-          "content-length"}
+          "content-length", "idempotency-key"}
+"""Headers that authenticate nobody."""
 PERSON = {"name": "Kanari Kim", "phone": "010-5505-5505", "email": "kanari5506@mail.example",
           "address": "Kanari-ro 5507", "postcode": "K5508"}
 UNDER = ("nothing", "drop_after", "html_after", "wrong_order", "wrong_amount", "lie_failed", "unauthorized",
@@ -45,7 +46,7 @@ UNDER = ("nothing", "drop_after", "html_after", "wrong_order", "wrong_amount", "
 def credentials(bench: Bench) -> dict[str, str]:
     """Settings that authenticate: they were seen in a header, or they are secret and were seen in a body."""
     texts = {k: v for k, v in bench.subject.settings(bench.pg).items() if isinstance(v, str) and len(v) >= 6}
-    heads = [v for s in bench.sent() for n, v in s.call.headers.items() if n not in _USUAL]
+    heads = [_plain(v) for s in bench.sent() for n, v in s.call.headers.items() if n not in _USUAL]
     bodies = [s.call.body.decode("utf-8", "replace") for s in bench.sent()]
     made = settings_from(bench.subject.spec.settings, bench.subject.settings(bench.pg), bench.subject.name)
     secret = {f.name for f in attrs.fields(bench.subject.spec.settings) if isinstance(getattr(made, f.name), Secret)}
@@ -55,6 +56,15 @@ def credentials(bench: Bench) -> dict[str, str]:
         secret |= {k for k, v in texts.items() if v in asked}
     return {k: v for k, v in texts.items()
             if any(v in h for h in heads) or (k in secret and any(v in b for b in bodies))}
+
+
+def _plain(header: str) -> str:
+    """A header's value; of HTTP Basic the user and the password, which are only encoded."""
+    kind, _, said = header.partition(" ")
+    try:
+        return base64.b64decode(said, validate=True).decode() if kind.lower() == "basic" else header
+    except ValueError:
+        return header
 
 
 def tokens(bench: Bench) -> dict[str, str]:

@@ -1,0 +1,5 @@
+from paygate.testing import ProviderContract
+
+
+class TestToss(ProviderContract):
+    provider = "toss"
