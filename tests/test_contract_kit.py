@@ -248,6 +248,7 @@ ENTRY = "test_every_profile_entry_says_how_it_is_known"
 ], ids=["deselected", "looked for", "named", "skipped", "stale reason"])
 def test_a_skip_a_deselection_and_a_stale_reason_fail_the_suite(pytester: pytest.Pytester, more: str,
                                                                 options: list[str], is_green: bool) -> None:
+    pytester.makeini("[pytest]\n")  # Node ids begin here, wherever this folder is.
     pytester.makepyfile(test_bare=FILE + more)
 
     outcomes = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", *options).parseoutcomes()
