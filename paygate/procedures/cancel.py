@@ -16,6 +16,7 @@ from ..ledger.rules import UNRESOLVED, Verdict
 from ..model import Cancellation, Payment
 from ..money import Money
 from .account import Account
+from .advice import advise
 from .begin import Begun, begin, new_row
 from .charge import never_left
 from .outcome import not_sent, noted, unknown, unrecorded_doubt
@@ -85,7 +86,9 @@ def _resolved_payment(account: Account, order_id: str, talk: Talk) -> Steps[None
             raise InProgress(f"the payment of order {order_id} is not settled yet; ask again later", order_id=order_id)
         row = yield from (look_at_schedule if row.kind is Kind.SCHEDULE else look)(account, row, talk)
         if row.state in UNRESOLVED:
-            raise unknown(row)
+            doubt = unknown(row)
+            yield from advise(account, order_id, doubt)
+            raise doubt
 
 
 def _begin(account: Account, command: Cancel | CancelWhole, talk: Talk) -> Steps[Begun]:

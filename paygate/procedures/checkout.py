@@ -273,7 +273,8 @@ def confirm_row(account: Account, row: Row, hint: Hint, talk: Talk) -> Steps[tup
             assert finding.payment is not None
             yield from via("return", unasked(account, finding.payment))
             raise OutcomeUnknown(f"{finding.why}: order {row.order_id} was paid twice, and one has to be given back",
-                                 order_id=row.order_id)
+                                 order_id=row.order_id, next_step="give the second payment back: cancel_whole under "
+                                 f"its own id, {finding.payment.provider_id}, which attention() lists")
     except LedgerError:
         raise unrecorded_doubt(row) from None
     if finding.seen is Seen.CONTRADICTED and hint.provider_id is not None:

@@ -22,7 +22,7 @@ SPECS = {spec.name: spec for spec in paygate_providers()}
 
 
 def lost_charge(ledger: Path) -> list[OutcomeUnknown]:
-    """A charge whose answer is lost, asked for twice at the gateway that finds nothing by our id."""
+    """A charge whose answer is lost, asked for twice and then given back, where nothing is found by our id."""
     pg = UnmanagedEmulator()
     story = pg.story()
     doubts = []
@@ -37,6 +37,9 @@ def lost_charge(ledger: Path) -> list[OutcomeUnknown]:
             with pytest.raises(OutcomeUnknown) as doubt:
                 gate.charge(story.charge(key, "order-1"))
             doubts.append(doubt.value)
+        with pytest.raises(OutcomeUnknown) as doubt:
+            gate.cancel_whole(CancelWhole(cancel_id="c-1", order_id="order-1", reason="asked"))
+        doubts.append(doubt.value)
         with pytest.raises(Unsupported):
             gate.find("order-1")
     return doubts

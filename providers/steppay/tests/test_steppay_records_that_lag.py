@@ -134,8 +134,9 @@ def test_a_second_payment_of_an_order_keeps_its_only_handle_and_is_for_a_person(
     assert shop.gate.confirm("order-1", first("approve")).status is PaymentStatus.PAID
     query = second("approve")
     if how == "return":
-        with pytest.raises(OutcomeUnknown, match="paid twice"):
+        with pytest.raises(OutcomeUnknown, match="paid twice") as caught:
             shop.gate.confirm("order-1", query)
+        assert query["idKey"] in caught.value.next_step
     else:
         body = json.dumps({"webHookType": "PAYMENT", "orderId": "x", "idKey": query["idKey"]}).encode()
         event = shop.gate.receive({"content-type": "application/json"}, body)
