@@ -548,6 +548,17 @@ def test_a_first_charge_that_was_declined_is_told_so_whoever_asks_again(first: s
         assert charged(shop) == []
 
 
+def test_a_first_charge_that_the_pg_leaves_pending_is_no_subscription_yet() -> None:
+    with open_shop() as shop:
+        shop.subscribe(Subscribe(order_id="sub", money=won(14_000), every=MONTH, title="Tea", return_url=RETURN))
+        query = shop.pg.payer("sub")
+        shop.pg.next_charge("pending")
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown, match="not settled yet"):
+                shop.confirm_subscription("sub", query)
+        assert charged(shop) == []
+
+
 def test_a_first_charge_that_is_not_settled_is_no_subscription_yet() -> None:
     with open_shop() as shop:
         shop.subscribe(Subscribe(order_id="sub", money=won(14_000), every=MONTH, title="Tea", return_url=RETURN))
