@@ -89,7 +89,11 @@ class Provider:
         raise Unsupported("charge is not offered; nothing was sent")
 
     def cancel(self, command: Cancel, payment: Payment) -> Flow[Payment]:
-        """Give `command.money` back from `payment`, just looked up; returns the payment after it."""
+        """Give `command.money` back from `payment`, just looked up; returns the payment after it.
+
+        Where the PG said that it did, and the payment cannot be read afterwards, raise an OutcomeUnknown whose `accepted`
+        is True: then a record that does not show the refund is never taken for proof that it was not made.
+        """
         raise Unsupported("cancel is not offered; nothing was sent")
 
     def schedule(self, command: Schedule) -> Flow[tuple[ScheduledCharge, ...]]:
@@ -177,7 +181,10 @@ class Provider:
         raise Unsupported("renew is not offered; nothing was sent")
 
     def read_return(self, query: Mapping[str, str]) -> Hint:
-        """What a browser's return (callback or redirect query) claims. Pure; raises Forged where it cannot be one."""
+        """What a browser's return (callback or redirect query) claims. Pure; raises Forged where it cannot be one.
+
+        Set `says_paid` where it claims success: a failed record may then be an earlier attempt's, and ends no order.
+        """
         raise Unsupported("confirm is not offered; nothing was sent")
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Hint:
