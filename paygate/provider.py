@@ -91,8 +91,8 @@ class Provider:
     def cancel(self, command: Cancel, payment: Payment) -> Flow[Payment]:
         """Give `command.money` back from `payment`, just looked up; returns the payment after it.
 
-        Where the PG said that it did, and the payment cannot be read afterwards, raise an OutcomeUnknown whose `accepted`
-        is True: then a record that does not show the refund is never taken for proof that it was not made.
+        Where the PG said that it did, and the payment cannot be read afterwards, raise an OutcomeUnknown whose
+        `accepted` is True: then a record that does not show the refund is never taken for proof that it was not made.
         """
         raise Unsupported("cancel is not offered; nothing was sent")
 
