@@ -90,6 +90,7 @@ class Site:
         self.inbox.on("payment_paid", "payment_failed", "payment_cancelled", "key_registered")(self.hear)
         self.receiver = Receiver(self.inbox, url=URL, secret=SECRET, order=self.order, done=self.done, **options)
         self._runner = asyncio.Runner() if framework == "asgi" else None
+        self.wsgi: Any = None
         self._call: Call = {"asgi": self._asgi, "django": self._django, "flask": self._flask}[framework]()
 
     # The merchant's own code
@@ -217,17 +218,16 @@ class Site:
         from paygate.web.django import urls
 
         configured_django()
-        name = f"urls_of_{id(self)}"
-        sys.modules[name] = module = ModuleType(name)
-        module.urlpatterns = [path("pay/", include(urls(self.receiver)))]  # type: ignore[attr-defined]
-        handler = WSGIHandler()
+        patterns = ModuleType("urls")
+        patterns.urlpatterns = [path("pay/", include(urls(self.receiver)))]  # type: ignore[attr-defined]
 
-        def call(method: str, target: str, headers: Mapping[str, str], body: bytes | Slow) -> Got:
-            from django.test import override_settings
+        class Handler(WSGIHandler):
+            def get_response(self, request: Any) -> Any:
+                request.urlconf = patterns  # Of this request alone: others may be under way.
+                return super().get_response(request)
 
-            with override_settings(ROOT_URLCONF=name):
-                return over_wsgi(handler, method, target, headers, body)
-        return call
+        self.wsgi = Handler()
+        return lambda *given: over_wsgi(self.wsgi, *given)
 
     def _flask(self) -> Call:
         from flask import Flask
@@ -237,7 +237,8 @@ class Site:
         app = Flask(__name__)
         app.testing = True
         app.register_blueprint(blueprint(self.receiver), url_prefix="/pay")
-        return lambda *given: over_wsgi(app.wsgi_app, *given)
+        self.wsgi = app.wsgi_app
+        return lambda *given: over_wsgi(self.wsgi, *given)
 
 
 def configured_django() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import socket
+import threading
 from html import unescape
 from typing import Any
 
@@ -14,10 +16,10 @@ from paygate import Checkout, ClientCall, Redirect, Secret
 from paygate.testing.emulator import VirtualClock
 from paygate.web import checkout_html, script_tag, started
 from paygate.web import page as pages
+from paygate.web.bodies import BodyReader
 from paygate.web.ending import once_each
 from paygate.web.exchange import Asked, Body, Cookie, Wrong, pairs, stated_length
 from paygate.web.limits import REMEMBERED, Lookups
-from paygate.web.run import BodyReader
 from paygate.web.session import Begun, Session
 
 KEYS = ("order", "payment")
@@ -211,15 +213,30 @@ def test_a_connection_that_breaks_is_a_body_that_breaks_off() -> None:
     assert caught.value.answer.status == 400
 
 
-def test_a_reader_survives_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
+def test_a_connection_that_the_server_names_is_shut_for_reading_when_time_is_up() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as stream:
+        theirs.sendall(b"{")
+        for end in (ours, theirs):
+            end.settimeout(30)
+        with pytest.raises(Wrong) as caught:
+            BodyReader().read_input({"CONTENT_LENGTH": "9", "wsgi.input": stream, "gunicorn.socket": ours},
+                                    Body(100, 0.05))
+        assert caught.value.answer.status == 408
+        assert stream.read() == b""
+        ours.sendall(b"408")
+        assert theirs.recv(9) == b"408"
 
-    reader = BodyReader()
-    assert reader.read(io.BytesIO(b"a"), 1, Body(9, 5.0)) == b"a"
-    first = reader._executor()
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    assert reader._executor() is not first
-    assert reader.read(io.BytesIO(b"b"), 1, Body(9, 5.0)) == b"b"
+
+def test_a_body_that_comes_in_time_leaves_its_connection_open() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as stream:
+        theirs.sendall(b"body and the next request")
+        ours.settimeout(30)
+        environ = {"CONTENT_LENGTH": "4", "wsgi.input": stream, "werkzeug.socket": ours}
+        assert BodyReader().read_input(environ, Body(100, 60.0)) == b"body"
+        assert stream.read(21) == b" and the next request"
+    assert not [t for t in threading.enumerate() if isinstance(t, threading.Timer) and not t.finished.is_set()]
 
 
 def test_one_order_named_again_and_again_leaves_what_is_kept_for_the_others() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
 
-from site_of_frameworks import FRAMEWORKS, URL, Got, Site, Slow
+from site_of_frameworks import FRAMEWORKS, URL, Got, Site, Slow, over_wsgi
 
 from paygate import BadSettings, Conflict, EventKind, Money, Pay, Register, State
 from paygate.ledger.row import Book
@@ -142,14 +142,48 @@ def test_a_body_shorter_than_it_says_is_no_webhook(site: Site) -> None:
 
 
 def test_a_wsgi_server_that_cannot_tell_the_end_of_a_body_is_asked_for_its_length() -> None:
+    from paygate.web.bodies import BodyReader
     from paygate.web.exchange import Body, Wrong
-    from paygate.web.run import BodyReader
-    from paygate.web.wsgi import read_input
 
     with pytest.raises(Wrong) as caught:
-        read_input(BodyReader(), {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": Slow([b"x"])}, Body(10, 1.0))
+        BodyReader().read_input({"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": Slow([b"x"])}, Body(10, 1.0))
     assert caught.value.answer.status == 411
-    assert read_input(BodyReader(), {"wsgi.input": Slow([b"x"])}, Body(10, 1.0)) == b""
+    assert BodyReader().read_input({"wsgi.input": Slow([b"x"])}, Body(10, 1.0)) == b""
+
+
+@pytest.mark.parametrize("framework", ["django", "flask"])
+def test_many_slow_bodies_keep_no_true_webhook_waiting(framework: str) -> None:
+    many, go_on, reading = 40, threading.Event(), threading.Semaphore(0)
+
+    def wait() -> None:
+        reading.release()
+        go_on.wait(60)
+
+    with Site(framework, body_timeout_s=60.0) as site:
+        site.start()
+        site.pg.payer("o1")
+        statuses: list[int] = []
+
+        def post(body: bytes | Slow) -> int:
+            return over_wsgi(site.wsgi, "POST", HOOK, {"host": "shop.example", "content-type": JSON,
+                                                       "content-length": str(len(TRUE))}, body).status
+
+        def slow() -> None:
+            statuses.append(post(Slow([TRUE], wait)))
+
+        clients = [threading.Thread(target=slow, daemon=True) for _ in range(many)]
+        try:
+            for client in clients:
+                client.start()
+            for _ in clients:
+                assert reading.acquire(timeout=60), "a slow client's body is not read while others are read"
+
+            assert (post(TRUE), statuses, site.row().state) == (200, [], State.ANSWERED)
+        finally:
+            go_on.set()
+            for client in clients:
+                client.join(60)
+        assert len(statuses) == many
 
 
 # A payment from start to end

@@ -13,10 +13,10 @@ from django.urls import re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from ..errors import BadSettings
+from .bodies import BodyReader
 from .exchange import Answer, Asked, Body, too_long
 from .receiver import Receiver
-from .run import BodyReader, carry_out
-from .wsgi import read_input
+from .run import carry_out
 
 
 def urls(receiver: Receiver) -> list[Any]:
@@ -40,7 +40,7 @@ def urls(receiver: Receiver) -> list[Any]:
 def _read(reader: BodyReader, request: HttpRequest, wanted: Body) -> bytes:
     environ = getattr(request, "environ", None)
     if environ is not None and "_body" not in request.__dict__:
-        return read_input(reader, environ, wanted)
+        return reader.read_input(environ, wanted)
     # Read already: by a middleware (for the token in a form, say), or by Django itself where it speaks ASGI.
     body: bytes = request.body
     if len(body) > wanted.limit:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from ..errors import BadSettings
+from .bodies import BodyReader
 from .exchange import Asked
 from .receiver import Receiver
-from .run import BodyReader, carry_out
-from .wsgi import read_input
+from .run import carry_out
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -29,7 +29,7 @@ def blueprint(receiver: Receiver, name: str = "paygate") -> Blueprint:
         asked = Asked(method=request.method, path=rest, query=request.query_string.decode("latin-1"),
                       headers={key.lower(): value for key, value in request.headers.items()},
                       request=request._get_current_object())  # type: ignore[attr-defined]
-        answer = carry_out(receiver.answer(asked), lambda wanted: read_input(reader, request.environ, wanted))
+        answer = carry_out(receiver.answer(asked), lambda wanted: reader.read_input(request.environ, wanted))
         response = Response(answer.body, status=answer.status)
         for key, value in answer.headers:
             response.headers[key] = value
