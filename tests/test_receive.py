@@ -234,6 +234,15 @@ def test_money_under_an_order_we_never_sent_is_for_a_person_and_news_once(shop: 
     assert shop.attention() == []
 
 
+def test_a_payment_of_nobodys_order_that_took_no_money_is_news_once_and_for_nobody(shop: Shop) -> None:
+    shop.pg.windows["theirs"] = {"order_id": "theirs", "amount": 500, "currency": "KRW"}
+    shop.pg.payer("theirs", "decline")
+    told = [shop.receive({}, hook("theirs")) for _ in range(3)]
+    assert [(event.kind, event.is_news) for event in told] == [(EventKind.UNMATCHED, n == 0) for n in range(3)]
+    assert len({event.id for event in told}) == 1
+    assert shop.attention() == []
+
+
 def test_a_dated_charge_is_told_when_the_pg_has_carried_it_out(shop: Shop) -> None:
     shop.schedule(schedule(shop, in_s=3600))
     with pytest.raises(Forged):

@@ -131,7 +131,7 @@ def take_record(account: Account, payment: Payment, talk: Talk, source: str = "w
     known = payment_of(row)
     if row.state is State.ANSWERED and known is not None:
         payment = known  # Never older than what the ledger knows.
-    is_news = before != (row.state, known) and (yield from _is_first(account, row, payment))
+    is_news = before != (row.state, known) and (yield from _is_first(account, payment))
     return event(account, row, payment, is_news=is_news)
 
 
@@ -172,10 +172,10 @@ def _message_id(hint: Hint) -> str:
     return f"message:{hint.identity}"
 
 
-def _is_first(account: Account, row: Row, payment: Payment) -> Steps[bool]:
+def _is_first(account: Account, payment: Payment) -> Steps[bool]:
     """Whether this delivery is the first to tell it: two that arrive together are told apart by the ledger."""
-    fact = Row(gateway=account.scope, kind=Kind.EVENT, id=_event_id(account, payment), order_id=row.order_id, digest="",
-               state=State.ANSWERED, opened_at=account.now(), provider_id=payment.provider_id)
+    fact = Row(gateway=account.scope, kind=Kind.EVENT, id=_event_id(account, payment), order_id=payment.order_id,
+               digest="", state=State.ANSWERED, opened_at=account.now(), provider_id=payment.provider_id)
     (_, is_new), = yield from open_rows([fact], "webhook")
     return is_new
 
@@ -222,10 +222,11 @@ def unasked(account: Account, payment: Payment) -> Steps[Event]:
         began: Row | None = yield Entry("by_provider_id", (account.scope, payment.renews))
         if began is not None and began.kind is Kind.SUBSCRIBE:
             return (yield from _renewal(account, evolve(payment, order_id=began.order_id)))
-    is_new = True
     if payment.status.took_money and not payment.money.is_zero:
         row = _kept(account, Kind.STRAY, payment, "the PG has a payment that this ledger never asked for")
         _, is_new = (yield from open_rows([row], "stray payment"))[0]
+    else:
+        is_new = yield from _is_first(account, payment)
     return Event(id=_event_id(account, payment), kind=EventKind.UNMATCHED, gateway=account.name,
                  order_id=payment.order_id, payment=payment, is_news=is_new)
 
