@@ -45,6 +45,8 @@ def _answer(head: bytes, sent: bytes) -> bytes:
 
 
 class _Peer(asyncio.Protocol):
+    latency_s = 0.0
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport, self._buffer = transport, b""
@@ -59,12 +61,20 @@ class _Peer(asyncio.Protocol):
             if len(rest) < length:
                 return
             self._buffer = rest[length:]
-            self._transport.write(_answer(head, rest[:length]))
-            if b"connection: close" in lower:
-                self._transport.close()
+            answer, is_last = _answer(head, rest[:length]), b"connection: close" in lower
+            if self.latency_s:
+                asyncio.get_running_loop().call_later(self.latency_s, self._say, answer, is_last)
+            else:
+                self._say(answer, is_last)
+
+    def _say(self, answer: bytes, is_last: bool) -> None:
+        self._transport.write(answer)
+        if is_last:
+            self._transport.close()
 
 
-async def _serve(certificate: str) -> None:
+async def _serve(certificate: str, latency_s: float) -> None:
+    _Peer.latency_s = latency_s
     loop = asyncio.get_running_loop()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -75,7 +85,13 @@ async def _serve(certificate: str) -> None:
 
 
 class Stub(AbstractContextManager["Stub"]):
-    """`with Stub() as stub:` gives `plain` and `secure` base URLs, and `tls`, a context that trusts the stub."""
+    """`with Stub() as stub:` gives `plain` and `secure` base URLs, and `tls`, a context that trusts the stub.
+
+    It answers each request after `latency_s`. `trusted` is the file with the authority of its certificate.
+    """
+
+    def __init__(self, latency_s: float = 0.0) -> None:
+        self.latency_s = latency_s
 
     def __enter__(self) -> Stub:
         import trustme
@@ -84,9 +100,12 @@ class Stub(AbstractContextManager["Stub"]):
         self._folder = tempfile.TemporaryDirectory()
         certificate = Path(self._folder.name) / "stub.pem"
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+        self.trusted = str(Path(self._folder.name) / "authority.pem")
+        authority.cert_pem.write_to_path(self.trusted)
         self.tls = ssl.create_default_context()
         authority.configure_trust(self.tls)
-        self._process = Popen([sys.executable, __file__, str(certificate)], stdin=PIPE, stdout=PIPE, text=True)
+        self._process = Popen([sys.executable, __file__, str(certificate), str(self.latency_s)], stdin=PIPE,
+                              stdout=PIPE, text=True)
         assert self._process.stdout is not None
         plain, secure = self._process.stdout.readline().split()
         self.plain, self.secure = f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{secure}"
@@ -98,4 +117,4 @@ class Stub(AbstractContextManager["Stub"]):
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1]))
+    asyncio.run(_serve(sys.argv[1], float(sys.argv[2])))

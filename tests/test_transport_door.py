@@ -251,9 +251,13 @@ def test_an_answer_that_came_twice_never_answers_the_next_question(opened: Opene
     with WireServer(twice) as server:
         door = opened(server.base_url)
         assert door.send(GET).body == b'{"connection":1}'
-        with pytest.raises(Lost, match="before its question"):
-            door.send(GET)
-        assert door.send(POST).body == b'{"connection":2}'
+        try:
+            second = door.send(GET).body
+        except Lost as lost:
+            second = lost.why.encode()
+        # Seen in time, it was asked on another connection.
+        assert second in (b'{"connection":2}', b"an answer was there before its question")
+        assert door.send(POST).body == b'{"connection":%d}' % server.connections
         door.close()
 
 

@@ -1,4 +1,7 @@
-"""The asyncio twin of `lines`: the same outline, the same write, on asyncio's transports. Imported at first use."""
+"""The asyncio twin of `lines`: the same outline, the same write, on asyncio's transports. Imported at first use.
+
+A plain answer is read here; httpcore is asked for what is not plain, and is then what reads that connection to its end.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from .incoming import Incoming, take_all
 from .lines import Outline, is_readable
 from .lost import Call, Unusable
 from .outgoing import Letter
+from .plain import Answer
 
 if TYPE_CHECKING:
     import ssl
@@ -65,12 +69,33 @@ class AsyncStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             self._waiter.set_result(None)
 
     async def _news(self, call: Call) -> None:
-        async with asyncio.timeout(call.patience_s()):
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+        """Until something arrives, may be written again, or ends.
+
+        Raises: TimeoutError.
+        """
+        self._waiter = waiter = self._loop.create_future()
+        late = self._loop.call_later(call.patience_s(), _too_late, waiter)
+        try:
+            await waiter
+        finally:
+            late.cancel()
+            self._waiter = None
+
+    async def answer(self) -> tuple[Response | None, bool]:
+        """The answer, and whether the connection stays open after it; None where it is not plain, or never whole.
+
+        What has arrived stays where it is until it is a whole answer, for httpcore to read.
+        """
+        answer, call = Answer(), self._call
+        while call is not None:
+            response = answer.look(self._buffer)
+            if response is not None:
+                self._buffer.clear()
+                return response, answer.stays_open and not self._is_over
+            if self._is_over or not answer.is_plain:
+                break
+            await self._news(call)
+        return None, False
 
     # What httpcore asks of us
 
@@ -135,12 +160,21 @@ class AsyncLine:
         self.owner = (os.getpid(), asyncio.get_running_loop())
         self.idle_since = 0.0
         self._stream = stream
-        self._http = httpcore.AsyncHTTP11Connection(outline.origin, self._stream)
+        self._http: httpcore.AsyncHTTP11Connection | None = None
         self._outline = outline
+        self._stays_open = False
 
     async def ask(self, call: Call, letter: Letter, *, keep_alive: bool) -> Response:
         """Send `letter` and read its answer to the end."""
         self._stream.begin(call, letter)
+        if self._http is None:
+            await self._stream.write(b"")
+            response, stays_open = await self._stream.answer()
+            if response is not None:
+                self._stream.end()
+                self._stays_open = keep_alive and stays_open
+                return response
+            self._http = httpcore.AsyncHTTP11Connection(self._outline.origin, self._stream)
         reply = await self._http.handle_async_request(self._outline.request(letter.method, keep_alive=keep_alive))
         if not self._stream.has_read:
             raise Unusable("an answer was there before its question")
@@ -152,13 +186,18 @@ class AsyncLine:
 
     def is_reusable(self) -> bool:
         """True after an exchange that left the connection open and clean."""
-        return self._http.is_idle()
+        return self._stays_open if self._http is None else self._http.is_idle()
 
     def is_stale(self) -> bool:
-        return self._http.has_expired()
+        return bool(self._stream.get_extra_info("is_readable")) if self._http is None else self._http.has_expired()
 
     def close(self) -> None:
         self._stream.close()
+
+
+def _too_late(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
 
 
 async def aconnect(call: Call, outline: Outline, tls: ssl.SSLContext | None) -> AsyncLine:
