@@ -208,11 +208,15 @@ def _looked_up(account: Account, hint: Hint, talk: Talk) -> Steps[Payment]:
     raise _unheard_of(hint)
 
 
+class NoRecord(Forged):
+    """The PG has no record of what a webhook claims, or not yet: nothing contradicts it."""
+
+
 def _unheard_of(hint: Hint) -> PaygateError:
     """The error for a webhook about what the PG's records do not show. A signature proves that it is no forgery."""
     if hint.is_signed:
         return OutcomeUnknown("the PG does not show what its webhook tells yet; answer so that it is sent again")
-    return Forged("the PG has no record of what the webhook claims; nothing was changed")
+    return NoRecord("the PG has no record of what the webhook claims; nothing was changed")
 
 
 def unasked(account: Account, payment: Payment) -> Steps[Event]:

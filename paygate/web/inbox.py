@@ -17,12 +17,15 @@ from ..async_gateway import AsyncGateway
 from ..errors import BadCommand, BadSettings, Forged, OutcomeUnknown
 from ..gateway import Gateway
 from ..ledger.row import Row
-from ..model import Event, EventKind
+from ..model import Event, EventKind, Hint
+from ..procedures import early as _early
 from ..procedures import facts as _facts
 from ..procedures import inbox as _inbox
 from ..procedures import listing as _listing
 from ..procedures import receive as _receive
+from ..procedures.receive import NoRecord
 from ..procedures.reconcile import Report
+from ..procedures.steps import Steps
 from .exchange import Exchange, do
 from .limits import Lookups
 from .run import carry_out, carry_out_async
@@ -46,7 +49,8 @@ class Work:
 class Base(Generic[G]):
     """What both faces share. `gateways` all receive webhooks; the first is where new payments begin.
 
-    `lookups_per_s` bounds how many look-ups the unsigned webhooks of one gateway may cause.
+    `lookups_per_s` bounds how many look-ups the unsigned webhooks of one gateway may cause; what one told too early is
+    looked up again by `work`, half as often at most.
     """
 
     def __init__(self, *gateways: G, lookups_per_s: float = 5.0) -> None:
@@ -123,8 +127,7 @@ class Base(Generic[G]):
         account, hint = gate._account, letter.hint
         look = partial(_receive.take, account, letter)
         if hint.is_signed:
-            event: Event = yield do(gate._run, look())
-            return event
+            return (yield from self._kept(gate, hint, look()))
         lookups = self._lookups[gate.name]
         # What it claims as a whole: somebody else's mistake about a payment must not silence the truth about it.
         claimed = repr((hint.kind, hint.provider_id, hint.alias, hint.order_id, hint.claim, hint.identity))
@@ -135,12 +138,26 @@ class Base(Generic[G]):
         if not lookups.begin(subject, known=(hint.order_id or subject) if known else None):
             raise OutcomeUnknown("too many webhooks at once; answer so that it is sent again")
         try:
-            event = yield do(gate._run, look())
+            event = yield from self._kept(gate, hint, look())
         except Forged:
             lookups.refuse(claimed)
             raise
         finally:
             lookups.end(subject)
+        return event
+
+    def _kept(self, gate: G, hint: Hint, look: Steps[Event]) -> Exchange[Event]:
+        """Look; what the PG's records do not bear out is kept for later, where nobody else would find it out."""
+        try:
+            event: Event = yield do(gate._run, look)
+        except (NoRecord, OutcomeUnknown):
+            if _early.is_kept(gate._account, hint):
+                try:
+                    yield do(gate._run, _early.keep(gate._account, hint))
+                except Exception:
+                    log.exception("a webhook of %s could not be kept", gate.name)
+                    raise OutcomeUnknown("the ledger cannot be used; answer so that it is sent again") from None
+            raise
         return event
 
     def tell_steps(self, gate: G, event: Event) -> Exchange[Exception | None]:
@@ -174,10 +191,29 @@ class Base(Generic[G]):
             report: Report = yield do(gate.reconcile, limit)
             yield do(gate._run, _listing.listed(gate._account, report))
             work.reports[gate.name] = report
+            yield from self._early_steps(gate)
             rows: list[Row] = yield do(gate._run, _inbox.untold(gate._account, limit, self._handlers))
             for row in rows:
                 yield from self._again(gate, row, work)
         return work
+
+    def _early_steps(self, gate: G) -> Exchange[None]:
+        """Look up again what webhooks told before the PG's records did. What comes of it is told like all else."""
+        lookups = self._lookups[gate.name]
+        rows: list[Row] = yield do(gate._run, _early.due(gate._account, _early.MOST))
+        for row in rows:
+            if not lookups.begin_again(row.id):
+                return
+            try:
+                is_answered: bool = yield do(gate._run, _early.look_again(gate._account, row))
+            except Exception as error:
+                log.exception("what a webhook of %s told could not be looked up", gate.name)
+                yield do(gate._run, _early.later(gate._account, row, type(error).__name__))
+                return
+            finally:
+                lookups.end(row.id)
+            if not is_answered:
+                return
 
     def _again(self, gate: G, row: Row, work: Work) -> Exchange[None]:
         held: Row | None = yield do(gate._run, _inbox.take(gate._account, row))

@@ -21,15 +21,16 @@ REMEMBERED = 10_000
 
 @define
 class Bucket:
-    """At most `rate` a second on average, and `rate` (at least one) at once."""
+    """At most `rate` a second on average, and what comes together in `kept_s` seconds (at least one) at once."""
 
     rate: float
+    kept_s: float = 1.0
     _left: float = field(init=False, default=0.0)
     _at: float | None = field(init=False, default=None)
 
     def take(self, now: float, *, spare: float) -> bool:
         """Take one, if there is one and `spare` (a part of all it can hold) stays behind."""
-        most = max(1.0, self.rate)
+        most = max(1.0, self.rate * self.kept_s)
         self._left = most if self._at is None else min(most, self._left + (now - self._at) * self.rate)
         self._at = now
         if self._left < 1.0 or self._left < spare * most:
@@ -48,6 +49,8 @@ class Lookups:
     def __init__(self, clock: Clock, per_s: float) -> None:
         self._clock = clock
         self._bucket = Bucket(per_s)
+        # Whoever works comes once a minute or so.
+        self._again = Bucket(per_s / 2, kept_s=60.0)
         self._asking: set[str] = set()
         self._refused: OrderedDict[str, float] = OrderedDict()
         self._asked: OrderedDict[str, float] = OrderedDict()
@@ -76,6 +79,15 @@ class Lookups:
                 return False
             if known is not None:
                 _keep(self._asked, known, now + AGAIN_S)
+            self._asking.add(subject)
+            return True
+
+    def begin_again(self, subject: str) -> bool:
+        """Whether what was looked up in vain may be looked up once more: half as many as `begin` allows, besides those.
+        """
+        with self._lock:
+            if subject in self._asking or not self._again.take(self._clock.monotonic(), spare=0.0):
+                return False
             self._asking.add(subject)
             return True
 
