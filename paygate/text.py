@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from .errors import BadCommand
+
+_UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def is_clean(text: str) -> bool:
     """True where `text` holds no control character, line separator or lone surrogate."""
-    return not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 or c in "\u2028\u2029"
-                   for c in text)
+    return _UNCLEAN.search(text) is None
 
 
 def check_text(name: str, value: object, limit: int) -> None:

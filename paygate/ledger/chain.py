@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
-from attrs import evolve, fields
+from attrs import fields
 
 from .row import Line, Note, Row
 
@@ -19,41 +21,62 @@ _FLOATS = frozenset({"opened_at", "lease_until", "sent_at", "check_at", "missed_
 PLAIN = tuple(f.name for f in fields(Row) if f.name not in ("money", "hash"))
 """The attributes of a row that are columns as they stand."""
 
+_NAMES = tuple(f.name for f in fields(Row))
+_ALL = attrgetter(*_NAMES)
+_SAID = sorted((*PLAIN, "amount", "currency"))
+_CANONICAL = json.JSONEncoder(separators=(",", ":"))
+
+
+def altered(row: Row, **changes: Any) -> Row:
+    """`row` with some attributes replaced: what attrs.evolve does, in a third of the time."""
+    return Row(**{**dict(zip(_NAMES, _ALL(row), strict=True)), **changes})
+
 
 def content(row: Row) -> str:
     """Hash of all that a row says: SHA-256 of a JSON array of its attributes, sorted by name.
 
     What it does not say (null) is left out, so that an attribute added one day changes no older row's hash.
     """
-    said: dict[str, Any] = {name: getattr(row, name) for name in PLAIN}
-    if row.money is not None:
-        said |= {"amount": row.money.amount, "currency": row.money.currency}
-    return _hash([[name, float(value) if name in _FLOATS else value] for name, value in sorted(said.items())
-                  if value is not None])
+    return _content(dict(zip(_NAMES, _ALL(row), strict=True)))
+
+
+def _content(row: Mapping[str, Any]) -> str:
+    money = row["money"]
+    said = row if money is None else {**row, "amount": money.amount, "currency": money.currency}
+    return _hash([[name, float(value) if name in _FLOATS else value] for name in _SAID
+                  if (value := said.get(name)) is not None])
 
 
 def link(previous: str, line: Line) -> str:
     """The hash of `line` after the one whose hash is `previous`: of the JSON array of these, in this order."""
-    return _hash([previous, line.gateway, line.book, line.id, line.fence, float(line.at), line.by, line.state,
-                  line.note, line.content, line.salt])
+    return _linked(previous, line.gateway, line.book, line.id, line.fence, float(line.at), line.by, line.state,
+                   line.note, line.content, line.salt)
+
+
+def _linked(*said: Any) -> str:
+    return _hash(list(said))
 
 
 def begun(row: Row, note: Note) -> tuple[Row, Line]:
     """A new row as it is stored, and the first line of its trail."""
-    return _written(evolve(row, fence=0), "", note)
+    return _written(row, 0, "", note)
 
 
 def moved(row: Row, note: Note) -> tuple[Row, Line]:
     """A changed row as it is stored, and the next line of its trail. `row` has the fence and hash it was read with."""
-    return _written(evolve(row, fence=row.fence + 1), row.hash, note)
+    return _written(row, row.fence + 1, row.hash, note)
 
 
-def _written(row: Row, previous: str, note: Note) -> tuple[Row, Line]:
-    line = Line(at=note.at, by=note.by, gateway=row.gateway, book=row.book, id=row.id, fence=row.fence, state=row.state,
-                note=note.text, content=content(row), salt=note.salt, hash="")
-    line = evolve(line, hash=link(previous, line))
-    return evolve(row, hash=line.hash), line
+def _written(row: Row, fence: int, previous: str, note: Note) -> tuple[Row, Line]:
+    said = dict(zip(_NAMES, _ALL(row), strict=True))
+    said["fence"], book = fence, row.book
+    content = _content(said)
+    said["hash"] = _linked(previous, row.gateway, book, row.id, fence, float(note.at), note.by, row.state, note.text,
+                           content, note.salt)
+    return Row(**said), Line(at=note.at, by=note.by, gateway=row.gateway, book=book, id=row.id, fence=fence,
+                             state=row.state, note=note.text, content=content, salt=note.salt,
+                             hash=said["hash"])
 
 
 def _hash(said: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode("ascii")).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(said).encode("ascii")).hexdigest()

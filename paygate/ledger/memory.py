@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from attrs import evolve
-
 from . import chain
 from .row import Book, LedgerError, Line, Note, Row, State, Taken
 from .rules import FOLLOWS, UNRESOLVED
@@ -94,7 +92,7 @@ class MemoryLedger:
     def claim(self, gateway: str, now: float, limit: int, until: float, note: Note) -> list[Row]:
         with self._lock:
             free = [r for r in self._planned(gateway, now) if r.lease_until is None or r.lease_until <= now][:limit]
-            claimed = [chain.moved(evolve(r, lease_until=until), note) for r in free]
+            claimed = [chain.moved(chain.altered(r, lease_until=until), note) for r in free]
             for row, line in claimed:
                 self._store(row, line)
             return [row for row, _ in claimed]

@@ -60,8 +60,11 @@ class Kind(StrEnum):
 
     @property
     def book(self) -> Book:
-        return {Kind.CANCEL: Book.CANCEL, Kind.STRAY: Book.STRAY, Kind.RENEWAL: Book.STRAY,
-                Kind.EVENT: Book.EVENT, Kind.WINDOW: Book.EVENT, Kind.PLAN: Book.PLAN}.get(self, Book.PAYMENT)
+        return _BOOKS.get(self, Book.PAYMENT)
+
+
+_BOOKS = {Kind.CANCEL: Book.CANCEL, Kind.STRAY: Book.STRAY, Kind.RENEWAL: Book.STRAY,
+          Kind.EVENT: Book.EVENT, Kind.WINDOW: Book.EVENT, Kind.PLAN: Book.PLAN}
 
 
 @frozen(kw_only=True)

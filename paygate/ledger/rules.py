@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum, auto
+from functools import cache
 from typing import Any
 
 import attrs
@@ -111,11 +112,16 @@ def payer_digest(payer: Secret) -> str:
     return hashlib.sha256(b"payer:" + payer.reveal().encode("utf-8")).hexdigest()
 
 
+@cache
+def _attributes(kind: type) -> tuple[str, ...] | None:
+    return tuple(f.name for f in attrs.fields(kind)) if attrs.has(kind) else None
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Secret):
         return value.reveal()
-    if attrs.has(type(value)):
-        return {f.name: _plain(getattr(value, f.name)) for f in attrs.fields(type(value))}
+    if (names := _attributes(type(value))) is not None:
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, Mapping):

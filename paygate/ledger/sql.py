@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from itertools import accumulate
+from operator import attrgetter
 from typing import Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ..money import Money
 from . import chain
@@ -168,7 +169,7 @@ def planned(gateway: str, until: float, limit: int) -> Plan[list[Row]]:
 def claim(gateway: str, now: float, limit: int, until: float, note: Note) -> Plan[list[Row]]:
     """See `Ledger.claim`."""
     free = _many((yield Ask(_CLAIMABLE, (gateway, now, now, limit))))
-    moved = [chain.moved(evolve(row, lease_until=until), note) for row in free]
+    moved = [chain.moved(chain.altered(row, lease_until=until), note) for row in free]
     # In one order everywhere, so that two workers that claim the same rows never wait for each other.
     statements = [(row, line, before) for (row, line), before in zip(moved, free, strict=True)]
     statements.sort(key=lambda one: _key(one[0]))
@@ -206,19 +207,27 @@ VERBS: dict[str, Callable[..., Plan[Any]]] = {
 
 def _moved(changed: Row, row: Row) -> tuple[str, tuple[Any, ...]]:
     """Make the row `changed`, if it still is `row`."""
-    return _UPDATE[changed.state], (*[v for c, v in zip(COLUMNS, values_of(changed), strict=True) if c not in _KEY],
-                                    *_key(row), row.fence, row.hash)
+    values = list(values_of(changed))
+    for place in _KEYS:
+        del values[place]
+    return _UPDATE[changed.state], (*values, *_key(row), row.fence, row.hash)
 
 
 def _key(row: Row) -> tuple[str, str, str]:
     return row.gateway, row.book.value, row.id
 
 
+_PLAIN = attrgetter(*chain.PLAIN)
+_KIND, _STATE = chain.PLAIN.index("kind"), chain.PLAIN.index("state")
+_KEYS = sorted((COLUMNS.index(column) for column in _KEY), reverse=True)
+
+
 def values_of(row: Row) -> tuple[Any, ...]:
     """A row as COLUMNS."""
     money = (None, None) if row.money is None else (row.money.amount, row.money.currency)
-    plain = [getattr(row, name) for name in chain.PLAIN]
-    return (row.book.value, *[v.value if isinstance(v, (Kind, State)) else v for v in plain], *money, row.hash)
+    plain = list(_PLAIN(row))
+    plain[_KIND], plain[_STATE] = row.kind.value, row.state.value
+    return (row.book.value, *plain, *money, row.hash)
 
 
 _READ: dict[str, Callable[[Any], Any]] = {"kind": Kind, "state": State}

@@ -18,13 +18,13 @@ _MARGIN = 1.1
 
 
 def new_row(account: Account, kind: Kind, id: str, command: Any, *, order_id: str | None = None,
-            state: State = State.SENT, **fields: Any) -> Row:
-    """A row for `command`, leased to this call."""
+            state: State = State.SENT, digest: str | None = None, **fields: Any) -> Row:
+    """A row for `command`, leased to this call. `digest` is the command's, where it is known."""
     now = account.now()
     until = now + account.deadline_s * _MARGIN
     payer = account.provider.payer_of(command)
-    return Row(gateway=account.scope, kind=kind, id=id, order_id=order_id or id, digest=digest_of(command), state=state,
-               opened_at=now, lease_until=until, sent_at=until, check_at=until,
+    return Row(gateway=account.scope, kind=kind, id=id, order_id=order_id or id, digest=digest or digest_of(command),
+               state=state, opened_at=now, lease_until=until, sent_at=until, check_at=until,
                payer_digest=None if payer is None else payer_digest(payer), **fields)
 
 

@@ -106,7 +106,7 @@ def run(account: Account, row: Row) -> Steps[Payment]:
     Raises: as `charge`.
     """
     command = unseal(account, row, Charge)
-    fresh = evolve(new_row(account, Kind.CHARGE, row.id, command, money=row.money), digest=row.digest)
+    fresh = new_row(account, Kind.CHARGE, row.id, command, digest=row.digest, money=row.money)
     talk = Talk(account, hide=command.billing_key.value)
     taken = yield from retake(fresh, row)
     return (yield from account.sending([row.id], send_held(

@@ -10,6 +10,7 @@ from attrs import evolve
 from ..capability import Absence, Capability
 from ..codec import dump, load
 from ..errors import NotSent, OutcomeUnknown, PaygateError, Refused
+from ..ledger.chain import altered
 from ..ledger.row import Kind, LedgerError, Line, Row, State, Taken
 from ..ledger.rules import is_absence_proven, next_check
 from ..model import Payment
@@ -85,7 +86,7 @@ def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False,
     if (step := _step(account, row, finding, now)) is None:
         return row
     note, changes = step
-    if evolve(row, lease_until=None, **changes) == row:
+    if altered(row, lease_until=None, **changes) == row:
         return row  # Nothing new: a repeated webhook or question costs no write.
     try:
         moved = yield from change(row, note, lease_until=None, **changes)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from attrs import evolve, field, frozen
 
 from ..clock import Deadline
+from ..ledger.chain import altered
 from ..ledger.row import Book, LedgerError, Note, Row, State, Taken
 from ..ledger.rules import FOLLOWS
 from ..wire import Request, Token
@@ -101,7 +102,7 @@ def change(row: Row, note: str, *, state: State, by: str | None = None, **change
         raise AssertionError(f"a row does not go from {row.state} to {state}")
     if state in (State.ANSWERED, State.REFUSED) and row.sealed is not None:
         changes["sealed"] = None  # Decided: nothing is left to be charged with it.
-    wanted = evolve(row, state=state, **changes)
+    wanted = altered(row, state=state, **changes)
     signed: Note = yield Sign(note, by)
     changed: Row | None = None
     for pause in (0.05, 0.5, None):
