@@ -19,6 +19,8 @@ class Capability(StrEnum):
 
     PAY = "pay"
     REGISTER = "register"
+    CAPTURE = "capture"
+    """What the payer approved in a window is done only when we say so, once they are back: `confirm` does it."""
     CHARGE = "charge"
     SCHEDULE = "schedule"
     UNSCHEDULE = "unschedule"

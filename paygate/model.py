@@ -264,6 +264,11 @@ class Hint:
     """The status it claims, in the PG's word."""
     says_paid: bool = False
     """True where it claims that the money was taken: a record that says no may then be an old one."""
+    approval: Secret | None = field(default=None, converter=secret_or_none)
+    """What the payer's approval is handed on with, where nothing happens before `capture`; None where none is claimed.
+    """
+    payer: Secret | None = field(default=None, converter=secret_or_none)
+    """Our own name for the payer, where the return repeats it: the one of the order, or it is no return of it."""
     code: str | None = None
     message: str | None = None
     kind: SubjectKind | Literal["payment"] = "payment"

@@ -13,6 +13,7 @@ from .commands import Cancel, Charge, DeleteKey, KeysOf, Pay, Register, Schedule
 from .errors import Unsupported
 from .flow import Flow
 from .model import Checkout, Hint, KeyInfo, Payment, ScheduledCharge
+from .money import Money
 from .secret import Secret
 from .subscriptions import ChangeInterval, ChangeMethod, MoveNext, Renew, Subscribe, Subscription, Unsubscribe
 from .wire import Response, Token
@@ -83,6 +84,16 @@ class Provider:
         must take it (see `paygate.secret.sealed`). Pure. Most PGs have nothing to hide here.
         """
         return payment
+
+    def capture(self, order_id: str, money: Money | None, hint: Hint) -> Flow[Payment]:
+        """Do what the payer approved in the window: take `money`, or issue the billing key where `money` is None.
+
+        `hint` is what the payer's return claims, and has an `approval`. The money is the ledger's, never the return's.
+        Asked for once, like `charge`; raises Declined likewise. The PG must refuse an approval of another order or
+        amount; where it would not, look before you ask. Of a registration that no look-up tells later, `provider_id`
+        is all that is kept: `issued_key` finds the key by it (see `paygate.secret.sealed`).
+        """
+        raise Unsupported("capture is not offered; nothing was sent")
 
     def charge(self, command: Charge) -> Flow[Payment]:
         """Charge a billing key. Raises Declined where the PG's record says the payer's means was declined."""
@@ -184,6 +195,7 @@ class Provider:
         """What a browser's return (callback or redirect query) claims. Pure; raises Forged where it cannot be one.
 
         Set `says_paid` where it claims success: a failed record may then be an earlier attempt's, and ends no order.
+        Set `approval` where it claims that the payer approved what only `capture` will do.
         """
         raise Unsupported("confirm is not offered; nothing was sent")
 

@@ -17,11 +17,15 @@ _MARGIN = 1.1
 """How much longer than its deadline a call holds its row, as a factor."""
 
 
+def lease_until(account: Account) -> float:
+    """Until when a call that begins now holds its row."""
+    return account.now() + account.deadline_s * _MARGIN
+
+
 def new_row(account: Account, kind: Kind, id: str, command: Any, *, order_id: str | None = None,
             state: State = State.SENT, digest: str | None = None, **fields: Any) -> Row:
     """A row for `command`, leased to this call. `digest` is the command's, where it is known."""
-    now = account.now()
-    until = now + account.deadline_s * _MARGIN
+    now, until = account.now(), lease_until(account)
     payer = account.provider.payer_of(command)
     return Row(gateway=account.scope, kind=kind, id=id, order_id=order_id or id, digest=digest or digest_of(command),
                state=state, opened_at=now, lease_until=until, sent_at=until, check_at=until,

@@ -17,12 +17,13 @@ from ..ledger.rules import Verdict, key_digest, next_check
 from ..model import BillingKey, Checkout, Hint, KeyInfo, Payment, PaymentStatus
 from .account import Account
 from .begin import begin, new_row
+from .capture import capture, is_approved
 from .charge import never_left, told
 from .outcome import OTHER_MODE, Finding, Seen, hidden, judge, not_sent, unrecorded_doubt
 from .reading import is_key_elsewhere
 from .receive import unasked
-from .settle import UNNAMED, ask, payment_of, settle, unanswerable, whole_story
-from .steps import Steps, change, get_row, via
+from .settle import UNNAMED, ask, is_captured, payment_of, settle, unanswerable, whole_story
+from .steps import Steps, change, get_row, reread, via
 from .talk import Talk
 from .window import issued, noted
 
@@ -60,6 +61,9 @@ def prepare(account: Account, fresh: Row, open_window: Callable[[str | None], Fl
     talk = Talk(account)
     begun = yield from begin(account, fresh)
     row = begun.row
+    if is_captured(account, row):
+        raise Conflict(f"order {row.id} is not open to the payer any more: what they approved may be done already; "
+                       "confirm it, do not use a new order_id", order_id=row.id)
     if begun.verdict in (Verdict.RETURN, Verdict.RAISE) or row.state is State.UNKNOWN:
         raise Conflict(f"order {row.id} is not open to the payer any more ({row.state.value}); use a new order_id",
                        order_id=row.id)
@@ -177,13 +181,17 @@ def _look_before_reopening(account: Account, row: Row, talk: Talk, *, mine: bool
 def confirm(account: Account, order_id: str, query: Mapping[str, str]) -> Steps[Payment]:
     """Find out what came of `pay`. `order_id` is the one in *your* session; `query` is what the browser brought.
 
+    Where the PG takes the money only when told to, once the payer approved and is back, it is told here, once.
     Returns the payment, which may still be PENDING (the payer closed the window, or the PG has not finished).
 
-    Raises: Declined, Forged (the query belongs to another order), OutcomeUnknown, BadCommand (no such order).
+    Raises: Declined, Forged (the query belongs to another order), OutcomeUnknown, BadCommand (no such order); NotSent
+    (the money could not be asked for; confirm again with the same query).
     """
-    row = yield from ours(account, order_id, Kind.PAY)
+    row, talk = (yield from ours(account, order_id, Kind.PAY)), Talk(account)
     hint = hint_of(account, query)
-    row, _ = yield from confirm_row(account, row, hint, Talk(account))
+    row, _ = yield from confirm_row(account, row, hint, talk)
+    if is_approved(account, row, hint):
+        return (yield from capture(account, row, hint, talk.deadline))
     if row.state is State.SENT and payment_of(row) is None:
         assert row.money is not None
         return Payment(order_id=order_id, provider_id=row.provider_id, status=PaymentStatus.PENDING, money=row.money,
@@ -194,14 +202,21 @@ def confirm(account: Account, order_id: str, query: Mapping[str, str]) -> Steps[
 def confirm_key(account: Account, order_id: str, query: Mapping[str, str]) -> Steps[BillingKey | None]:
     """Find out what came of `register`: the billing key, or None while the payer has not finished.
 
-    Raises: Declined, Forged, OutcomeUnknown, BadCommand (no such order).
+    Raises: Declined, Forged, OutcomeUnknown, BadCommand (no such order); NotSent, as `confirm`.
     """
     row, talk = (yield from ours(account, order_id, Kind.REGISTER)), Talk(account)
-    row, records = yield from confirm_row(account, row, hint_of(account, query), talk)
+    hint = hint_of(account, query)
+    row, records = yield from confirm_row(account, row, hint, talk)
+    if is_approved(account, row, hint):
+        yield from capture(account, row, hint, talk.deadline)
+        row = yield from reread(row)
+        records = (yield from ask(account, row, talk)) or ()
     payment = payment_of(row)
     if row.state is State.SENT and (payment is None or payment.status is PaymentStatus.PENDING):
         return None
-    told(row)
+    payment = told(row)
+    if not records and account.supports(Capability.CAPTURE):
+        records = (payment,)  # This PG told it once, when it was captured.
     try:
         return (yield from _key(account, row, records, talk))
     except (NotSent, Refused):
@@ -265,7 +280,7 @@ def confirm_row(account: Account, row: Row, hint: Hint, talk: Talk) -> Steps[tup
         if records is None:
             return (yield from unanswerable(account, row)), ()
         finding = judge(row, records, is_test=account.is_test)
-        if finding.seen is Seen.FAILED and hint.says_paid:
+        if finding.seen is Seen.FAILED and (hint.says_paid or _is_another(finding, hint)):
             # An attempt that failed before the one that was approved: the PG's records lag behind its own page.
             finding = Finding(seen=Seen.ABSENT)
         row = yield from via("return", settle(account, row, finding))
@@ -277,9 +292,14 @@ def confirm_row(account: Account, row: Row, hint: Hint, talk: Talk) -> Steps[tup
                                  f"its own id, {finding.payment.provider_id}, which attention() lists")
     except LedgerError:
         raise unrecorded_doubt(row) from None
-    if finding.seen is Seen.CONTRADICTED and hint.provider_id is not None:
+    if finding.seen is Seen.CONTRADICTED and (hint.provider_id is not None or hint.approval is not None):
         raise Forged(f"{finding.why}; order {row.order_id} is not confirmed", order_id=row.order_id)
     return row, records
+
+
+def _is_another(finding: Finding, hint: Hint) -> bool:
+    """Whether another payment than the approved one decided."""
+    return hint.approval is not None and finding.payment is not None and finding.payment.provider_id != hint.provider_id
 
 
 def _records(account: Account, row: Row, hint: Hint, talk: Talk) -> Steps[tuple[Payment, ...] | None]:

@@ -97,8 +97,10 @@ def _row(account: Account, id: str, fits: Callable[[Row], bool], *, by: str, why
 
 def _is_open(account: Account, row: Row) -> bool:
     """Whether a person may say what became of it: in doubt, or left to a person though the PG calls it unfinished."""
+    if account.is_held(row):
+        return False
     return row.state is State.UNKNOWN or (row.state is State.SENT and row.attention is not None
-                                          and not account.is_held(row) and not _is_open_window(row))
+                                          and not _is_open_window(row))
 
 
 def _is_open_window(row: Row) -> bool:

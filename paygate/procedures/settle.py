@@ -28,6 +28,11 @@ UNRESOLVED = "unresolved: "
 """How the attention of a doubt begins, as opposed to that of a contradiction."""
 
 
+def is_captured(account: Account, row: Row) -> bool:
+    """Whether it may have been asked for that what the payer approved is done: from then on it is a doubt."""
+    return row.kind in AWAITS_PAYER and row.state is State.UNKNOWN and account.supports(Capability.CAPTURE)
+
+
 def ask(account: Account, row: Row, talk: Talk) -> Steps[tuple[Payment, ...] | None]:
     """Every record the PG has of the row's order; None where this PG cannot be asked.
 
@@ -36,7 +41,7 @@ def ask(account: Account, row: Row, talk: Talk) -> Steps[tuple[Payment, ...] | N
     try:
         if account.supports(Capability.FIND):
             return (yield from talk.say(account.provider.find(row.order_id)))
-        if (theirs := _known_as(row)) is not None and account.supports(Capability.LOOKUP):
+        if (theirs := _known_as(account, row)) is not None and account.supports(Capability.LOOKUP):
             found = yield from talk.say(account.provider.lookup(theirs, row.order_id))
             return () if found is None else (found,)
     except (NotSent, Refused, OutcomeUnknown) as error:
@@ -51,9 +56,12 @@ def whole_story(account: Account, row: Row, payment: Payment, talk: Talk) -> Ste
     return (yield from ask(account, row, talk)) or (payment,)
 
 
-def _known_as(row: Row) -> str | None:
-    """The PG's id of the row's payment: the row's own, else that of a failed record, which may still be approved."""
-    if row.provider_id is not None or row.state is not State.REFUSED or row.result is None:
+def _known_as(account: Account, row: Row) -> str | None:
+    """The PG's id of the row's payment: the row's own, else that of a failed record, which may still be approved, or of
+    the payment that was to be captured.
+    """
+    is_told = row.state is State.REFUSED or is_captured(account, row)
+    if row.provider_id is not None or not is_told or row.result is None:
         return row.provider_id
     return load(row.result, Payment).provider_id
 
@@ -79,7 +87,7 @@ def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False,
     then proves nothing of the time since.
     """
     now = account.now() if asked_at is None else asked_at
-    if finding.seen is Seen.FAILED and (yield from _may_be_another_window(account, row)):
+    if finding.seen is Seen.FAILED and (yield from _may_be_another_window(account, row, finding)):
         finding = Finding(seen=Seen.ABSENT)
     if not mine and account.is_held(row) and finding.seen is not Seen.PAID:
         return row  # Another worker holds it, and nothing but "paid" is certain before that worker is done.
@@ -98,10 +106,12 @@ def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False,
     return moved if moved is not None else (yield from reread(row))
 
 
-def _may_be_another_window(account: Account, row: Row) -> Steps[bool]:
+def _may_be_another_window(account: Account, row: Row, finding: Finding) -> Steps[bool]:
     """Whether a payment that failed says nothing of its order: the payer was shown more than one window, and nobody can
-    ask the PG what was paid in the others.
+    ask the PG what was paid in the others; or it is not the one that was to be captured.
     """
+    if is_captured(account, row):
+        return _id_of(finding) != getattr(payment_of(row), "provider_id", None)
     if row.kind not in AWAITS_PAYER or row.state is not State.SENT or account.supports(Capability.FIND):
         return False
     lines: list[Line] = yield Entry("trail", (account.scope, row.id))
@@ -169,13 +179,17 @@ def _again(account: Account, row: Row, now: float) -> dict[str, Any]:
 def _pending(account: Account, row: Row, payment: Payment, now: float) -> dict[str, Any]:
     """The PG itself says that it is not done; when the timetable is, a person is asked."""
     changes = {**_again(account, row, now), "result": dump(payment), "provider_id": payment.provider_id}
-    if row.kind in AWAITS_PAYER:
+    if is_captured(account, row):
+        # It may be another window's: which one was to be captured stays written down.
+        changes |= {"result": row.result, "provider_id": row.provider_id}
+    elif row.kind in AWAITS_PAYER:
         # A payer who closes one window may pay in the next: where we can ask by our order, no window is *the* one.
         if account.supports(Capability.FIND):
             changes["provider_id"] = row.provider_id
         if changes["check_at"] is None:
             changes |= {"state": State.NOT_SENT, "checks": 0}
-    elif changes["check_at"] is None:
+        return changes
+    if changes["check_at"] is None:
         changes["attention"] = row.attention or f"{UNRESOLVED}the PG never finished it"
     return changes
 
@@ -192,7 +206,7 @@ def _doubt(account: Account, row: Row, now: float) -> dict[str, Any]:
 
 def missed(account: Account, row: Row, now: float) -> tuple[str, dict[str, Any]]:
     """The PG knows nothing of it: proof only after the settle window, and only where the profile says so."""
-    if row.kind in AWAITS_PAYER:
+    if row.kind in AWAITS_PAYER and not is_captured(account, row):
         # The payer simply has not begun; the page may still be open. After the whole timetable it is an abandoned cart.
         later = _again(account, row, now)
         if later["check_at"] is None:

@@ -6,7 +6,7 @@ undisturbed look at the PG, how often it was done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -25,56 +25,12 @@ from ...subscriptions import (
     SubscriptionStatus,
     Unsubscribe,
 )
+from .act import Act as Act
+from .act import Needs
 from .bench import BACK, REASON, Bench
 from .told import Told
 
 C = Capability
-Needs = tuple[Capability, ...]
-
-
-class Act:
-    """One mutating verb, prepared on a bench; making it brings the PG to where the verb makes sense."""
-
-    verb: ClassVar[str]
-    needs: ClassVar[Needs]
-    moves: ClassVar[str | None] = None
-    """The kind of movement it makes in the journal."""
-    word: ClassVar[str]
-    """What it is called in a check's name."""
-    is_once: ClassVar[bool] = True
-    """Whether what may have arrived must not be sent a second time."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.command: Any = self.prepared()
-        bench.warm()
-        self.since = len(bench.journal)
-        self.mark = bench.mark
-
-    def prepared(self) -> Any:
-        """Bring the PG to where the verb makes sense; returns the verb's argument."""
-        raise NotImplementedError
-
-    def flow(self) -> Flow[Any]:
-        """The provider's half."""
-        flow: Callable[..., Flow[Any]] = getattr(self.bench.provider, self.verb)
-        return flow(self.command, *self.context())
-
-    def context(self) -> tuple[Any, ...]:
-        """What the provider is given beside the command."""
-        return ()
-
-    def ask(self) -> Told:
-        """Through the gateway."""
-        return self.bench.ask(self.verb, self.command)
-
-    def claims_done(self, value: Any) -> bool:
-        """Whether what the provider's half returned says that it was done."""
-        return True
-
-    def done(self) -> int | None:
-        """How often the PG did it; None where that cannot be seen."""
-        return sum(m.kind == self.moves for m in self.bench.journal[self.since:])
 
 
 class Pays(Act):
@@ -103,6 +59,29 @@ class Subscribes(Pays):
 
     def prepared(self) -> Any:
         return self.bench.subscribe()
+
+
+class Captures(Act):
+    """The payer has approved, and is back."""
+
+    verb, word, moves = "capture", "capture", "charge"
+    needs: ClassVar[Needs] = (C.CAPTURE, C.PAY)
+    query: Mapping[str, str]
+
+    def prepared(self) -> Any:
+        command = self.bench.pay()
+        self.query = self.bench.browse(self.bench.do("pay", command).action)
+        return command
+
+    def flow(self) -> Flow[Any]:
+        hint = self.bench.provider.read_return(self.query)
+        return self.bench.provider.capture(self.command.order_id, self.command.money, hint)
+
+    def ask(self) -> Told:
+        return self.bench.ask("confirm", self.command.order_id, self.query)
+
+    def claims_done(self, value: Any) -> bool:
+        return bool(value.status.took_money)
 
 
 class Charges(Act):
@@ -315,7 +294,8 @@ class Renews(OfSubscription):
         return Act.done(self)
 
 
-ACTS: tuple[type[Act], ...] = (Charges, Cancels, CancelsWhole, Schedules, Unschedules, DeletesKey, Renews, Pays,
+ACTS: tuple[type[Act], ...] = (Charges, Captures, Cancels, CancelsWhole, Schedules, Unschedules, DeletesKey, Renews,
+                               Pays,
                                Registers, Subscribes, Unsubscribes, Pauses, Resumes, MovesNext, ChangesInterval,
                                ChangesMethod)
 

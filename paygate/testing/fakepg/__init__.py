@@ -4,7 +4,8 @@ It offers every verb in the plainest JSON. It dedups paid order ids, can be aske
 Never registered as a plugin: it is handed to `connect` as a `ProviderSpec`, so no merchant selects it by mistake.
 """
 
+from .capturing import CAPTURING
 from .emulator import FakePG
 from .provider import FAKEPG, FakeProvider, FakeSettings
 
-__all__ = ["FAKEPG", "FakePG", "FakeProvider", "FakeSettings"]
+__all__ = ["CAPTURING", "FAKEPG", "FakePG", "FakeProvider", "FakeSettings"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -40,9 +40,10 @@ class FakePG(Emulator):
     tells_mode = True
     page_settings = (("pages", "/__page__"),)
     decline_reasons = ("no funds", "over the limit", "card expired", "card reported lost")
-    endpoints = ("POST /token", "POST /windows", "POST /charges", "GET /payments", "GET /payments/{}",
-                 "POST /payments/{}/refunds", "POST /schedules", "GET /schedules/{}", "POST /unschedule",
-                 "GET /keys/{}", "GET /keys/{}/schedules", "DELETE /keys/{}")
+    endpoints: Sequence[str] = (
+        "POST /token", "POST /windows", "POST /charges", "GET /payments", "GET /payments/{}",
+        "POST /payments/{}/refunds", "POST /schedules", "GET /schedules/{}", "POST /unschedule", "GET /keys/{}",
+        "GET /keys/{}/schedules", "DELETE /keys/{}")
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
         super().__init__(clock)
@@ -246,7 +247,7 @@ class FakePG(Emulator):
     def handle(self, call: Call) -> Answer:
         """As every emulator, and lose the answers that an order id asks to be lost."""
         order_id = self._concerns(call)
-        is_charge = (call.method, call.path) == ("POST", "/charges")
+        is_charge = call.method == "POST" and call.path in ("/charges", "/captures")
         if is_charge and order_id.endswith("-lost"):
             self.calls.append(call)
             return Broken("hang")
@@ -276,8 +277,8 @@ class FakePG(Emulator):
     def _now(self) -> int:
         return int(self.clock.now().timestamp())
 
-    def _take(self, body: dict[str, Any], status: str, *, for_key: bool = False) -> dict[str, Any]:
-        id = f"p{len(self.payments) + 1}{self.salt and f'-{self.salt}'}"
+    def _take(self, body: dict[str, Any], status: str, *, for_key: bool = False, id: str = "") -> dict[str, Any]:
+        id = id or f"p{len(self.payments) + 1}{self.salt and f'-{self.salt}'}"
         self.times[id] = self.clock.now()
         self.payments[id] = {"id": id, "order_id": body["order_id"], "amount": body["amount"],
                              "currency": body["currency"], "status": status, "given_back": 0, "refunds": [],

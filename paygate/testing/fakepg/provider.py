@@ -48,7 +48,8 @@ class FakeSettings:
 class FakeProvider(Provider):
     """Every verb, in one request each."""
 
-    return_keys = ("order_id", "payment_id", "message")
+    name = "fakepg"
+    return_keys: tuple[str, ...] = ("order_id", "payment_id", "message")
 
     def __init__(self, settings: FakeSettings) -> None:
         self._settings = settings
@@ -56,8 +57,8 @@ class FakeProvider(Provider):
     def check(self, command: Any) -> None:
         """`extra` of its own: a `note`, which goes nowhere."""
         given = [command, *getattr(command, "charges", ())]
-        for name in {name for c in given for name in getattr(c, "extra", {}).get("fakepg", {})} - {"note"}:
-            raise BadCommand(f"extra['fakepg'] has no field {str(name)[:40]!r}; nothing was sent")
+        for name in {name for c in given for name in getattr(c, "extra", {}).get(self.name, {})} - {"note"}:
+            raise BadCommand(f"extra['{self.name}'] has no field {str(name)[:40]!r}; nothing was sent")
 
     def token(self) -> Flow[Token]:
         reply = yield Request("POST", path("/token"), json={"api_key": self._settings.api_key}, repeatable=True)
@@ -92,10 +93,10 @@ class FakeProvider(Provider):
         return Checkout(order_id=order_id, action=Redirect(f"{self._settings.pages}/{order_id}"),
                         takes_money=takes_money)
 
-    def key_value(self, command: Register) -> Secret:
+    def key_value(self, command: Register) -> Secret | None:
         return self.key_of(command.order_id)
 
-    def key_of(self, order_id: str) -> Secret:
+    def key_of(self, order_id: str) -> Secret | None:
         return Secret(f"key-{order_id}")
 
     def charge(self, command: Charge) -> Flow[Payment]:
@@ -157,8 +158,8 @@ class FakeProvider(Provider):
             return
 
     def read_return(self, query: Mapping[str, str]) -> Hint:
-        return Hint(order_id=_claim(query, "order_id"), provider_id=_claim(query, "payment_id"),
-                    message=_claim(query, "message"))
+        return Hint(order_id=claim(query, "order_id"), provider_id=claim(query, "payment_id"),
+                    message=claim(query, "message"))
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Hint:
         """What a webhook claims. One whose signature is there is checked; one without is a hint and no more."""
@@ -169,7 +170,7 @@ class FakeProvider(Provider):
             raise Forged("the webhook is not one of this PG") from None
         if not isinstance(said, dict) or not all(isinstance(said.get(n), str) for n in ("order_id", "payment_id")):
             raise Forged("the webhook is not one of this PG")
-        return Hint(order_id=_claim(said, "order_id"), provider_id=_claim(said, "payment_id"), is_signed=is_signed)
+        return Hint(order_id=claim(said, "order_id"), provider_id=claim(said, "payment_id"), is_signed=is_signed)
 
     def _is_signed(self, header: str | None, body: bytes, now: datetime) -> bool:
         key = self._settings.webhook_key
@@ -197,7 +198,8 @@ def _amount(money: Money | None) -> int | None:
     return None if money is None else money.amount
 
 
-def _claim(said: Mapping[str, Any], name: str) -> str | None:
+def claim(said: Mapping[str, Any], name: str) -> str | None:
+    """A name's text in what was said to come from the PG. Raises: Forged."""
     value = said.get(name)
     if value is not None and (not isinstance(value, str) or len(value) > _ID_LIMIT or not is_clean(value)):
         raise Forged(f"{name} is not what this PG says")
@@ -206,7 +208,8 @@ def _claim(said: Mapping[str, Any], name: str) -> str | None:
 
 _SOURCE = "FakePG is what this file says"
 _NOT_OFFERED = {Capability.SUBSCRIBE, Capability.UNSUBSCRIBE, Capability.PAUSE, Capability.MOVE_NEXT,
-                Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD, Capability.RENEW, Capability.KEYS}
+                Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD, Capability.RENEW, Capability.KEYS,
+                Capability.CAPTURE}
 
 FAKEPG = ProviderSpec(
     name="fakepg", title="FakePG (tests only)", settings=FakeSettings, build=FakeProvider,

@@ -33,7 +33,7 @@ METHODS: dict[Capability, tuple[str, ...]] = {
     C.SCHEDULE: ("schedule",), C.UNSCHEDULE: ("unschedule",), C.FIND_SCHEDULE: ("find_schedule",),
     C.SCHEDULES: ("schedules",), C.CANCEL: ("cancel",), C.CANCEL_PARTLY: ("cancel",), C.FIND: ("find",),
     C.LOOKUP: ("lookup",), C.LISTING: ("listing",), C.LOOKUP_KEY: ("lookup_key",), C.KEYS: ("keys",),
-    C.DELETE_KEY: ("delete_key",),
+    C.DELETE_KEY: ("delete_key",), C.CAPTURE: ("capture", "read_return"),
     C.RECEIVE: ("read_webhook",), C.SUBSCRIBE: ("subscribe", "subscription", "read_return"),
     C.UNSUBSCRIBE: ("unsubscribe",), C.PAUSE: ("pause", "resume"), C.MOVE_NEXT: ("move_next",),
     C.CHANGE_INTERVAL: ("change_interval",), C.CHANGE_METHOD: ("change_method",), C.RENEW: ("renew",),

@@ -277,7 +277,10 @@ def _acts(bench: Bench) -> list[tuple[Callable[[], Any], tuple[str, ...], tuple[
         bench.ask("charge", command)
 
     def window(outcome: str) -> None:
-        bench.browse(bench.do("pay", bench.pay()).action, outcome)
+        command = bench.pay()
+        query = bench.browse(bench.do("pay", command).action, outcome)
+        if bench.claims(C.CAPTURE):
+            bench.ask("confirm", command.order_id, query)
 
     acts: list[tuple[Callable[[], Any], tuple[str, ...], tuple[str, ...]]] = [
         (lambda: bench.do("cancel_whole", bench.cancel_whole(payment.order_id)),

@@ -110,8 +110,12 @@ def a_window_shown_again_is_the_same_order_at_the_pg(bench: Bench) -> None:
 @check(C.PAY, faces=SYNC)
 def the_window_takes_money_as_its_checkout_says(bench: Bench) -> None:
     """A merchant tells the payer what will happen by it."""
-    checkout = bench.do("pay", bench.pay())
-    bench.browse(checkout.action)
+    command = bench.pay()
+    checkout = bench.do("pay", command)
+    query = bench.browse(checkout.action)
+    if bench.claims(C.CAPTURE):
+        expect(bench.taken() == 0, "capture is claimed, and the PG took money before it")
+        bench.do("confirm", command.order_id, query)
     expect(checkout.takes_money is (bench.charges() > 0),
            f"the checkout says takes_money={checkout.takes_money}, and the PG took {bench.taken()}")
 
