@@ -115,6 +115,8 @@ class Profile:
 
     currencies: Fact[tuple[str, ...]] = field(validator=_is_fact, metadata={"meaning": "currencies it takes"})
     minimum: Fact[Money | None] = field(validator=_is_fact, metadata={"meaning": "smallest amount it takes"})
+    maximum: Fact[Money | None] = field(validator=_is_fact, metadata={"meaning": "largest amount it takes"},
+                                        default=assumed(None, "none is known"))
     order_id_pattern: Fact[str] = field(validator=_is_fact, metadata={
         "meaning": "order ids it takes, as a regular expression"})
     title_limit: Fact[int] = field(validator=_is_fact, metadata={"meaning": "longest title, in characters"})

@@ -153,7 +153,7 @@ def test_what_is_assumed_and_what_is_left_out_is_said(spec: ProviderSpec) -> Non
 
     assert {c.value for c in spec.capabilities} == {"charge", "cancel", "cancel_partly", "find", "lookup", "receive"}
     assert {name for name, _, fact in spec.profile.describe() if fact.certainty.value == "assumed"} == {
-        "absence", "settle_s"}
+        "absence", "maximum", "settle_s"}
     for left_out in ("`pay`", "`register`"):
         assert left_out in readme.partition("## What is left out")[2]
 

@@ -126,6 +126,7 @@ class Account:
         for order in (command, *getattr(command, "charges", ())):
             if isinstance(order, _NEW_ORDERS):
                 self._check_order_id(order.order_id)
+                self._check_size(order.money)
         self.provider.check(command)
 
     @staticmethod
@@ -138,6 +139,11 @@ class Account:
         currencies = self.spec.profile.currencies.value
         if money.currency not in currencies:
             raise BadCommand(f"{self.spec.name} takes {', '.join(currencies)}, not {money.currency}; nothing was sent")
+
+    def _check_size(self, money: Money) -> None:
+        most = self.spec.profile.maximum.value
+        if most is not None and most.currency == money.currency and money > most:
+            raise BadCommand(f"{self.spec.name} takes at most {most}; nothing was sent")
 
     def _check_order_id(self, order_id: str) -> None:
         pattern = self.spec.profile.order_id_pattern.value

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 from ...capability import Capability
 from ...flow import Flow
 from .bench import Bench
+from .origins import origins
+from .subject import Subject
 from .told import Told
 
 Needs = tuple[Capability, ...]
@@ -24,9 +26,21 @@ class Act:
     """What it is called in a check's name."""
     is_once: ClassVar[bool] = True
     """Whether what may have arrived must not be sent a second time."""
+    is_main: ClassVar[bool] = True
+    """Whether it meets everything that can go wrong; else it is like one that does, and meets what matters."""
+    origin: ClassVar[str | None] = None
+    """Where the payment comes from that it is about; None: from wherever is plainest."""
+
+    @classmethod
+    def why_not(cls, subject: Subject) -> str | None:
+        """Why it does not concern a provider that claims what it needs; None where it does."""
+        if cls.origin is None or cls.origin in origins(subject)[1:]:
+            return None
+        return f"payments of a {cls.origin} are the plainest here, or none"
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
+        bench.origin = self.origin or bench.origin
         self.command: Any = self.prepared()
         bench.warm()
         self.since = len(bench.journal)
@@ -56,3 +70,7 @@ class Act:
     def done(self) -> int | None:
         """How often the PG did it; None where that cannot be seen."""
         return sum(m.kind == self.moves for m in self.bench.journal[self.since:])
+
+    def partly(self) -> str | None:
+        """What of it the PG did, where it did only a part: neither yes nor no is true then."""
+        return None

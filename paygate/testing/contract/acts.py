@@ -15,19 +15,11 @@ from ...commands import Cancel, DeleteKey, Unschedule
 from ...errors import PaygateError
 from ...flow import Flow
 from ...model import Payment, ScheduleStatus
-from ...subscriptions import (
-    ChangeInterval,
-    ChangeMethod,
-    Interval,
-    MoveNext,
-    Renew,
-    Subscription,
-    SubscriptionStatus,
-    Unsubscribe,
-)
 from .act import Act as Act
 from .act import Needs
-from .bench import BACK, REASON, Bench
+from .acts_of_subscriptions import ChangesInterval, ChangesMethod, MovesNext, Pauses, Renews, Resumes, Unsubscribes
+from .bench import REASON, Bench
+from .subject import Subject, why_not
 from .told import Told
 
 C = Capability
@@ -126,6 +118,18 @@ class CancelsWhole(Cancels):
         return self.bench.provider.cancel(stated, self.payment)
 
 
+class CancelsOfWindow(Cancels):
+    word, is_main, origin = "partial_refund_of_a_window", False, "window"
+
+
+class CancelsWholeOfWindow(CancelsWhole):
+    word, is_main, origin = "whole_refund_of_a_window", False, "window"
+
+
+class CancelsOfDated(Cancels):
+    word, is_main, origin = "partial_refund_of_a_dated_charge", False, "dated"
+
+
 class Schedules(Act):
     verb, word = "schedule", "dated_charge"
     needs: ClassVar[Needs] = (C.SCHEDULE, C.FIND_SCHEDULE)
@@ -136,6 +140,22 @@ class Schedules(Act):
     def done(self) -> int | None:
         found = self.bench.say(self.bench.provider.find_schedule(self.command.charges[0].order_id)).value
         return int(found is not None and found.status is ScheduleStatus.SCHEDULED)
+
+
+class SchedulesSeveral(Schedules):
+    """Three at once: all of them or none."""
+
+    word, is_main = "dated_charge_of_several", False
+
+    def prepared(self) -> Any:
+        now = self.bench.clock.now()
+        return self.bench.schedule(*(now + timedelta(days=d) for d in (20, 22, 24)))
+
+    def partly(self) -> str | None:
+        held = [c.order_id for c in self.command.charges
+                if (found := self.bench.say(self.bench.provider.find_schedule(c.order_id)).value) is not None
+                and found.status is ScheduleStatus.SCHEDULED]
+        return None if len(held) in (0, 3) else f"of three dated charges the PG holds {len(held)}"
 
 
 class Unschedules(Act):
@@ -171,141 +191,15 @@ class DeletesKey(Act):
         return int(told.expected("an undisturbed lookup_key") is None)
 
 
-class OfSubscription(Act):
-    """Something done to a subscription that runs."""
-
-    before: Subscription
-
-    def prepared(self) -> Any:
-        self.before = begun(self.bench)
-        return self.asked(self.before.order_id)
-
-    def asked(self, order_id: str) -> Any:
-        """The verb's argument."""
-        raise NotImplementedError
-
-    def context(self) -> tuple[Any, ...]:
-        return (self.before,)
-
-    def now(self) -> Subscription:
-        """The subscription, looked at without disturbance."""
-        found: Subscription = self.bench.do("subscription", self.before.order_id)
-        return found
-
-    def is_so(self, now: Subscription) -> bool:
-        """Whether `now` shows that it was done."""
-        raise NotImplementedError
-
-    def done(self) -> int | None:
-        return int(self.is_so(self.now()))
-
-
-class Unsubscribes(OfSubscription):
-    verb, word = "unsubscribe", "end_of_a_subscription"
-    needs: ClassVar[Needs] = (C.UNSUBSCRIBE, C.SUBSCRIBE)
-    is_once = False
-
-    def asked(self, order_id: str) -> Any:
-        return Unsubscribe(order_id=order_id, when="now")
-
-    def is_so(self, now: Subscription) -> bool:
-        return now.status in (SubscriptionStatus.ENDING, SubscriptionStatus.ENDED)
-
-
-class Pauses(OfSubscription):
-    verb, word = "pause", "pause"
-    needs: ClassVar[Needs] = (C.PAUSE, C.SUBSCRIBE)
-    is_once = False
-
-    def asked(self, order_id: str) -> Any:
-        return order_id
-
-    def flow(self) -> Flow[Any]:
-        return self.bench.provider.pause(self.before)
-
-    def is_so(self, now: Subscription) -> bool:
-        return now.status is SubscriptionStatus.PAUSED
-
-
-class Resumes(Pauses):
-    verb, word = "resume", "resumption"
-    needs: ClassVar[Needs] = (C.PAUSE, C.SUBSCRIBE)
-
-    def prepared(self) -> Any:
-        order_id = begun(self.bench).order_id
-        self.before = self.bench.do("pause", order_id)
-        return order_id
-
-    def flow(self) -> Flow[Any]:
-        return self.bench.provider.resume(self.before)
-
-    def is_so(self, now: Subscription) -> bool:
-        return now.status is SubscriptionStatus.ACTIVE
-
-
-class MovesNext(OfSubscription):
-    verb, word = "move_next", "move_of_the_next_charge"
-    needs: ClassVar[Needs] = (C.MOVE_NEXT, C.SUBSCRIBE)
-    is_once = False
-
-    def asked(self, order_id: str) -> Any:
-        due_at = (self.bench.clock.now() + timedelta(days=9)).replace(microsecond=0)
-        return MoveNext(order_id=order_id, due_at=due_at)
-
-    def is_so(self, now: Subscription) -> bool:
-        return now.next_due_at is not None and abs((now.next_due_at - self.command.due_at).total_seconds()) < 1
-
-
-class ChangesInterval(OfSubscription):
-    verb, word = "change_interval", "change_of_interval"
-    needs: ClassVar[Needs] = (C.CHANGE_INTERVAL, C.SUBSCRIBE)
-    is_once = False
-
-    def asked(self, order_id: str) -> Any:
-        return ChangeInterval(order_id=order_id, every=Interval("week", 2))
-
-    def is_so(self, now: Subscription) -> bool:
-        return now.every == Interval("week", 2)
-
-
-class ChangesMethod(OfSubscription):
-    verb, word = "change_method", "change_of_means"
-    needs: ClassVar[Needs] = (C.CHANGE_METHOD, C.SUBSCRIBE)
-    is_once = False
-
-    def asked(self, order_id: str) -> Any:
-        return ChangeMethod(order_id=order_id, return_url=BACK)
-
-    def done(self) -> int | None:
-        return None
-
-
-class Renews(OfSubscription):
-    verb, word, moves = "renew", "renewal", "charge"
-    needs: ClassVar[Needs] = (C.RENEW, C.SUBSCRIBE)
-
-    def asked(self, order_id: str) -> Any:
-        return Renew(order_id=self.bench.order("renew"), subscription=order_id, money=self.before.money)
-
-    def claims_done(self, value: Any) -> bool:
-        return bool(value.status.took_money)
-
-    def done(self) -> int | None:
-        return Act.done(self)
-
-
-ACTS: tuple[type[Act], ...] = (Charges, Captures, Cancels, CancelsWhole, Schedules, Unschedules, DeletesKey, Renews,
-                               Pays,
+ACTS: tuple[type[Act], ...] = (Charges, Captures, Cancels, CancelsWhole, CancelsOfWindow, CancelsWholeOfWindow,
+                               CancelsOfDated, Schedules, SchedulesSeveral, Unschedules, DeletesKey, Renews, Pays,
                                Registers, Subscribes, Unsubscribes, Pauses, Resumes, MovesNext, ChangesInterval,
                                ChangesMethod)
 
 
-def begun(bench: Bench) -> Subscription:
-    """A subscription that runs."""
-    command = bench.subscribe()
-    query = bench.browse(bench.do("subscribe", command).action)
-    found: Subscription = bench.do("confirm_subscription", command.order_id, query)
-    return found
+def acts_of(subject: Subject) -> list[type[Act]]:
+    """The acts of what `subject` claims."""
+    return [kind for kind in ACTS if why_not(subject, kind.needs) is None and kind.why_not(subject) is None]
 
 
 def rehearsed(bench: Bench, act: Act) -> list[bool]:

@@ -26,6 +26,7 @@ from ...provider import Provider
 from ...subscriptions import Subscribe
 from ..emulator import Emulator, Movement
 from ..story import Story
+from . import amounts, origins
 from .subject import Subject
 from .told import Broke, NotHere, Told, expect
 from .wire import Runaway, Sent, Wire
@@ -52,6 +53,11 @@ class Bench:
         self.gate = make(subject.spec, {**subject.settings(self.pg), **settings}, ledger=self.ledger, name=name,
                          http=self.wire, clock=self.clock)
         self._runner = None if face == "sync" else asyncio.Runner()
+        self.origin: str | None = None
+        """Where `paid` has its payments come from; None: from wherever is plainest."""
+        self.orders: list[str] = []
+        """Every order id that was made up here, and which of them were for registrations."""
+        self.registered: list[str] = []
         self._count = 0
         self._key: BillingKey | None = None
 
@@ -115,12 +121,14 @@ class Bench:
 
     def fresh(self) -> Bench:
         """The same shop at a PG that knows nothing yet."""
-        return Bench(self.subject, self.face)
+        made = Bench(self.subject, self.face)
+        made.origin = self.origin
+        return made
 
     def another(self, *, name: str | None = None, **settings: Any) -> Bench:
         """Somebody else's process at the same PG: another ledger, the same money."""
         made = Bench(self.subject, self.face, pg=self.pg, name=name, **settings)
-        made._count = 1_000 + self._count
+        made.origin, made._count = self.origin, 1_000 + self._count
         return made
 
     def warm(self) -> None:
@@ -135,7 +143,11 @@ class Bench:
     def order(self, word: str = "o") -> str:
         """A fresh order id, the same in every run."""
         self._count += 1
-        return f"kit-{word}-{self._count}"
+        made = amounts.order_id(self.subject.spec.profile, word, self._count)
+        if made is None:
+            raise Broke("no order id was found that fits the declared order_id_pattern")
+        self.orders.append(made)
+        return made
 
     @property
     def currency(self) -> str:
@@ -156,6 +168,10 @@ class Bench:
         """That many minor units, in the story's currency."""
         return Money(amount, self.currency)
 
+    def another_money(self, number: int = 1) -> Money:
+        """Not what the story charges, but about as much; each `number` is an amount of its own."""
+        return amounts.another(self.subject.spec.profile, self.money, number)
+
     def pay(self, **changes: Any) -> Pay:
         """The story's payment, under a fresh order id."""
         made: Pay = evolve(_there(self.story.pay, "pay"), **{"order_id": self.order("pay"), **changes})
@@ -164,6 +180,7 @@ class Bench:
     def register(self, **changes: Any) -> Register:
         """The story's registration, under a fresh order id."""
         made: Register = evolve(_there(self.story.register, "register"), **{"order_id": self.order("key"), **changes})
+        self.registered.append(made.order_id)
         return made
 
     def charge(self, key: BillingKey | None = None, **changes: Any) -> Charge:
@@ -233,12 +250,14 @@ class Bench:
         return BillingKey(self.gate.name, str(issue(f"kit-billing-key-{word}")))
 
     def paid(self, money: Money | None = None) -> Payment:
-        """An order that has been paid, by whatever this provider can do."""
-        if self.claims(Capability.CHARGE):
-            return self._took(self.do("charge", self.charge(money=money or self.money)))
-        if self.claims(Capability.PAY):
-            return self.paid_in_window(self.pay(money=money or self.money))
-        raise NotHere("this provider takes no one-off money")
+        """An order that has been paid, as `origin` says.
+
+        Raises: NotHere where this provider takes no one-off money.
+        """
+        origin = self.origin or next(iter(origins.origins(self.subject)), None)
+        if origin is None:
+            raise NotHere("this provider takes no one-off money")
+        return self._took(origins.paid(self, origin, money or self.money))
 
     def paid_in_window(self, command: Pay) -> Payment:
         """An order that the payer has paid in the PG's own window."""

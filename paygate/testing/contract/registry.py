@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ...capability import Capability
 from .bench import FACES, Bench, Face
+from .origins import origins
 from .subject import Subject, why_not
 
 Body = Callable[..., None]
@@ -27,6 +28,10 @@ class Check:
     when: When | None = None
     cases: Cases | None = None
     faces: tuple[Face, ...] = FACES
+    by_origin: bool = False
+    """Whether its cases are where a payment can come from; `Bench.paid` then makes one of that kind."""
+    thin: bool = False
+    """Whether its cases differ in nothing that a face has a part in: all but the first are run in one face."""
 
     @property
     def test_name(self) -> str:
@@ -41,18 +46,22 @@ class Check:
 
     def why_not(self, subject: Subject) -> str | None:
         """Why it does not concern `subject`; None where it does."""
-        return why_not(subject, self.needs) or (self.when(subject) if self.when is not None else None)
+        lacking = why_not(subject, self.needs) or (self.when(subject) if self.when is not None else None)
+        return lacking or ("it takes no one-off money" if self.by_origin and not origins(subject) else None)
 
     def runs(self, subject: Subject) -> Sequence[tuple[Face, str | None]]:
         """Every (face, case) it is run in."""
         cases: Iterable[str | None] = [None] if self.cases is None else self.cases(subject)
-        return [(face, case) for case in cases for face in self.faces]
+        return [(face, case) for number, case in enumerate(cases)
+                for face in (self.faces[:1] if self.thin and number else self.faces)]
 
     def run(self, bench: Bench, case: str | None) -> None:
         """Run it once, on a fresh bench.
 
         Raises: Broke, NotHere.
         """
+        if self.by_origin:
+            bench.origin, case = case, None
         self.body(bench) if case is None else self.body(bench, case)
 
 
@@ -60,23 +69,24 @@ _checks: dict[str, Check] = {}
 
 
 def check(*needs: Capability, when: When | None = None, cases: Cases | Sequence[str] | None = None,
-          faces: tuple[Face, ...] = FACES) -> Callable[[Body], Body]:
+          faces: tuple[Face, ...] = FACES, by_origin: bool = False, thin: bool = False) -> Callable[[Body], Body]:
     """Put a function on the list of checks; its name is the sentence, its module the room it is told under."""
     def put(body: Body) -> Body:
-        add(body, body.__name__, needs=needs, when=when, cases=cases, faces=faces)
+        add(body, body.__name__, needs=needs, when=when, cases=cases, faces=faces, by_origin=by_origin, thin=thin)
         return body
     return put
 
 
 def add(body: Body, name: str, *, needs: Sequence[Capability] = (), when: When | None = None,
-        cases: Cases | Sequence[str] | None = None, faces: tuple[Face, ...] = FACES) -> None:
+        cases: Cases | Sequence[str] | None = None, faces: tuple[Face, ...] = FACES, by_origin: bool = False,
+        thin: bool = False) -> None:
     """Put a function on the list of checks under a name of its own."""
     if name in _checks:
         raise ValueError(f"two checks are called {name}")
     fixed: Any = cases
-    by_subject = cases if cases is None or callable(cases) else lambda subject: fixed
+    by_subject = origins if by_origin else cases if cases is None or callable(cases) else lambda subject: fixed
     _checks[name] = Check(name=name, room=body.__module__.rpartition(".")[2], body=body, needs=tuple(needs), when=when,
-                          cases=by_subject, faces=faces)
+                          cases=by_subject, faces=faces, by_origin=by_origin, thin=thin or by_origin)
 
 
 SYNC: tuple[Face, ...] = ("sync",)

@@ -10,7 +10,8 @@ from attrs import frozen
 
 from ...capability import Capability
 from ...model import Payment
-from .acts import Cancels, Charges, Renews, Schedules, begun
+from .acts import Cancels, Charges, Schedules
+from .acts_of_subscriptions import Renews, begun
 from .bench import Bench
 from .subject import Subject, why_not
 from .tape import Making, Tape, recorded

@@ -88,8 +88,12 @@ def _act(emulator: Emulator, call: Call) -> None:
     emulator.answer(call)
 
 
-_STRANGE = (202, 204, 301, 302, 303, 308, 402, 404, 405, 408, 409, 410, 422, 425, 451, 500, 501, 503, 504, 520)
+_STRANGE = (202, 204, 301, 302, 303, 308, 400, 402, 403, 404, 405, 408, 409, 410, 413, 422, 425, 451, 500, 501, 502,
+            503, 504, 520, 524)
 """Statuses with a page of HTML: some machine between us and the PG, which proves nothing."""
+TELLING = frozenset({f"status_{status}_page_{when}" for status in (202, 302, 400, 403, 404, 409, 500, 502, 504)
+                     for when in ("after", "before")})
+"""Enough of them where the core is asked what it makes of a doubt, and not the provider what it makes of a page."""
 
 FAULTS: tuple[Trouble, ...] = tuple(_fault(kind) for kind in FaultKind)
 """The emulators' own faults."""
@@ -117,6 +121,10 @@ STRANGE: tuple[Trouble, ...] = (
 BRIEF = frozenset({"drop_before", "error_500_before", "html_before", "empty_after", "unauthorized", "lie_failed",
                    "wrong_order", "wrong_amount", "status_404_page_before", "truth_as_html_after"})
 """Enough for a request that asks for nothing to be done."""
+
+MAIN = ("refuse", "drop_before", "drop_after", "hang_after", "error_500_after", "bad_gateway_after", "html_after",
+        "unauthorized", "too_many", "lie_failed", "wrong_amount", "late")
+"""The faults that matter, for what is an act like another one."""
 
 DEAF = _fault(FaultKind.HANG_BEFORE)
 """The PG cannot be asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from attrs import evolve
@@ -11,6 +12,7 @@ from ...errors import BadCommand
 from ...flow import Flow
 from ...money import Money
 from ..contract.subject import Subject
+from ..emulator import json_response
 from .bending import bent, claiming, declared, mutant
 
 C = Capability
@@ -93,17 +95,31 @@ def declares_a_longer_title(subject: Subject) -> Subject:
     return declared(subject, title_limit=150)
 
 
-@mutant(C.CHARGE)
-def declares_a_shorter_order_id(subject: Subject) -> Subject:
-    """Order ids are said to be refused that are taken."""
-    return declared(subject, order_id_pattern="[A-Za-z0-9]{1,20}")
-
-
 @mutant(C.CHARGE, when=lambda s: s.spec.profile.minimum.value is None)
 def declares_a_minimum_that_nobody_keeps(subject: Subject) -> Subject:
     """A smallest amount is declared, and less is taken."""
     currency = subject.spec.profile.currencies.value[0]
     return declared(subject, minimum=Money(5_000, currency))
+
+
+@mutant(C.CHARGE, only=("fakepg",))
+def declares_a_larger_maximum(subject: Subject) -> Subject:
+    """A largest amount is declared that the PG does not take."""
+    most = Money(2_000_000, subject.spec.profile.currencies.value[0])
+    right = subject.make
+
+    def make(clock: Any) -> Any:
+        pg: Any = right(clock)
+        answer = pg.answer
+
+        def capped(call: Any) -> Any:
+            said = json.loads(call.body) if call.body else {}
+            if said.get("currency") == most.currency and said["amount"] > most.amount:
+                return json_response(422, b'{"code": "too_much", "message": "over the limit"}')
+            return answer(call)
+        pg.answer = capped
+        return pg
+    return evolve(declared(subject, maximum=Money(most.amount * 5, most.currency)), make=make)
 
 
 @mutant(C.CHARGE, when=lambda s: s.spec.profile.minimum.value is not None)

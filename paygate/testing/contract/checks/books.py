@@ -70,7 +70,7 @@ def _asking(bench: Bench) -> int:
     with bench.fresh() as shop:
         payment = shop.paid()
         mark = shop.mark
-        shop.do("cancel", shop.cancel(payment.order_id, 1_000))
+        shop.do("cancel", shop.cancel(payment.order_id, payment.money.amount // 4))
         return next(n for n, s in enumerate(shop.sent(mark)) if any(m.kind == "refund" for m in s.moved))
 
 
@@ -79,10 +79,10 @@ def the_ledger_and_the_journal_balance(bench: Bench) -> None:
     """A day at a shop: everything that is written down as money moved, and nothing else, moved."""
     told: list[Payment] = []
     for n in range(4):
-        told.append(bench.paid(bench.won(bench.money.amount + n * 1_000)))
+        told.append(bench.paid(bench.another_money(n)))
     if bench.claims(C.CANCEL, C.CANCEL_PARTLY):
-        bench.do("cancel", bench.cancel(told[0].order_id, 2_000))
-        bench.do("cancel", bench.cancel(told[0].order_id, 1_000))
+        bench.do("cancel", bench.cancel(told[0].order_id, bench.money.amount // 7))
+        bench.do("cancel", bench.cancel(told[0].order_id, bench.money.amount // 14))
     if bench.claims(C.CANCEL):
         bench.do("cancel_whole", bench.cancel_whole(told[1].order_id))
     bench.settle()

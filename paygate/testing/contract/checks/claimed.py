@@ -108,7 +108,7 @@ def a_charge_asked_for_again_is_told_again_and_not_made_again(bench: Bench) -> N
     expect(again == first, f"asked for again, the charge is told as {again}, not as {first}")
     expect(bench.charges(since) == 0, "asked for again, the charge was made again")
     bench.silent(mark, "the charge is known")
-    told = bench.ask("charge", evolve(command, money=bench.won(command.money.amount + 1_000)))
+    told = bench.ask("charge", evolve(command, money=bench.another_money()))
     expect(isinstance(told.error, Conflict), f"the same order id with another amount {told}")
     expect(bench.charges(since) == 0, "the same order id with another amount was charged")
 
@@ -116,7 +116,7 @@ def a_charge_asked_for_again_is_told_again_and_not_made_again(bench: Bench) -> N
 @check(C.CHARGE)
 def two_orders_are_two_charges_and_never_mixed_up(bench: Bench) -> None:
     """Each result belongs to its own command."""
-    first, second = bench.charge(), bench.charge(money=bench.won(bench.money.amount + 1_000))
+    first, second = bench.charge(), bench.charge(money=bench.another_money())
     since = len(bench.journal)
     for command in (first, second):
         payment = bench.do("charge", command)
@@ -169,7 +169,7 @@ def an_order_that_the_pg_has_already_is_never_told_as_a_charge_of_ours(bench: Be
     bench.do("charge", command)
     since = len(bench.journal)
     with bench.another() as shop:
-        told = shop.ask("charge", evolve(command, money=bench.won(command.money.amount + 1_000)))
+        told = shop.ask("charge", evolve(command, money=bench.another_money()))
         if bench.charges(since) == 0:
             expect(not told.is_yes, f"the PG refused a used order id, and the charge {told}")
             return
@@ -276,3 +276,17 @@ def a_smallest_amount_that_is_declared_is_taken_and_less_is_not(bench: Bench) ->
     told = bench.ask("charge", bench.charge(money=Money(least.amount - 1, least.currency)))
     expect(told.is_no and isinstance(told.error, PaygateError), f"less than the declared minimum {told}")
     expect(bench.charges(since) == 0, "less than the declared minimum was taken")
+
+
+@check(C.CHARGE, faces=SYNC)
+def a_largest_amount_that_is_declared_is_taken_and_more_is_not(bench: Bench) -> None:
+    """The profile's maximum, both ways."""
+    most = bench.subject.spec.profile.maximum.value
+    if most is None:
+        raise NotHere("the profile names no largest amount")
+    payment = bench.do("charge", bench.charge(money=most))
+    expect(payment.money == most, f"the largest amount is told as {payment.money}")
+    mark = bench.mark
+    told = bench.ask("charge", bench.charge(money=Money(most.amount + 10, most.currency)))
+    expect(told.is_no and isinstance(told.error, PaygateError), f"more than the declared maximum {told}")
+    bench.silent(mark, "more than the declared maximum was refused")

@@ -11,14 +11,13 @@ from ....commands import Unschedule
 from ....errors import BadCommand, PaygateError
 from ....model import PaymentStatus, ScheduleStatus
 from ..bench import Bench
+from ..origins import SLACK_S
 from ..registry import SYNC, check
 from ..told import NotHere, expect
 from ..zone import at_home_in
 
 C = Capability
 KST, NEW_YORK = timezone(timedelta(hours=9)), timezone(timedelta(hours=-5))
-SLACK_S = 1_800
-"""How long after its instant a PG may still be about to charge."""
 EDGES = {
     "last_second_of_a_korean_day": (2, 14, 59, 59), "first_second_of_a_korean_day": (2, 15, 0, 0),
     "last_second_of_a_utc_day": (2, 23, 59, 59), "midnight_utc": (3, 0, 0, 0),
@@ -78,7 +77,7 @@ def each_dated_charge_has_its_own_date_and_amount(bench: Bench) -> None:
     """Several in one command are not mixed up, and the answer is in the command's order."""
     now = bench.clock.now()
     command = bench.schedule(*(now + timedelta(days=d) for d in (9, 3, 6)))
-    items = [evolve(c, money=bench.won(c.money.amount + n * 1_000)) for n, c in enumerate(command.charges)]
+    items = [evolve(c, money=bench.another_money(n + 1)) for n, c in enumerate(command.charges)]
     command = evolve(command, charges=items)
     since = len(bench.journal)
     told = bench.do("schedule", command)
@@ -109,7 +108,7 @@ def a_dated_charge_that_the_pg_refuses_is_not_told_as_held(bench: Bench) -> None
     command = bench.schedule(bench.clock.now() + timedelta(days=3))
     bench.do("schedule", command)
     since = len(bench.journal)
-    more = bench.won(command.charges[0].money.amount + 500)
+    more = bench.another_money()
     other = evolve(command, charges=[evolve(command.charges[0], money=more)])
     told = bench.say(bench.provider.schedule(other))
     bench.clock.advance(5 * 86_400)
@@ -203,21 +202,10 @@ def stopping_what_never_was_stops_nothing_else(bench: Bench) -> None:
     command = bench.schedule(bench.clock.now() + timedelta(days=2))
     bench.do("schedule", command)
     since = len(bench.journal)
-    told = bench.ask("unschedule", Unschedule(billing_key=command.billing_key, order_ids=("kit-never-was",)))
+    told = bench.ask("unschedule", Unschedule(billing_key=command.billing_key, order_ids=(bench.order("never"),)))
     expect(not told.is_yes and isinstance(told.error, PaygateError), f"stopping what never was {told}")
     bench.clock.advance(4 * 86_400)
     expect(bench.charges(since) == 1, "stopping what never was stopped another one")
-
-
-@check(C.SCHEDULE, C.FIND_SCHEDULE, C.CANCEL, C.FIND)
-def what_a_dated_charge_took_can_be_given_back(bench: Bench) -> None:
-    """By the order id of the dated charge."""
-    command = bench.schedule(bench.clock.now() + timedelta(days=2))
-    bench.do("schedule", command)
-    bench.clock.advance(2 * 86_400 + SLACK_S)
-    since = len(bench.journal)
-    bench.do("cancel_whole", bench.cancel_whole(command.charges[0].order_id))
-    expect(bench.given_back(since) == command.charges[0].money.amount, f"given back: {bench.given_back(since)}")
 
 
 @check(C.SCHEDULE, C.FIND_SCHEDULE)

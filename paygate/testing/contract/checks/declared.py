@@ -84,7 +84,9 @@ def the_profiles_entries_have_sensible_values(bench: Bench) -> None:
     currencies, least = profile.currencies.value, profile.minimum.value
     expect(isinstance(currencies, tuple) and currencies and all(c in EXPONENT for c in currencies),
            f"currencies is {currencies!r}, not a tuple of ISO 4217 codes")
+    most = profile.maximum.value
     expect(least is None or (isinstance(least, Money) and least.currency in currencies), f"minimum is {least!r}")
+    expect(most is None or (isinstance(most, Money) and most.currency in currencies), f"maximum is {most!r}")
     try:
         re.compile(profile.order_id_pattern.value)
     except (re.error, TypeError):

@@ -17,10 +17,11 @@ from ....flow import Flow
 from ....model import Payment
 from ....provider import Provider
 from ....wire import Request, Response
-from ..acts import ACTS, Act
+from ..act import Act
+from ..acts import ACTS, acts_of
 from ..bench import Bench
 from ..registry import SYNC, check
-from ..subject import Subject, why_not
+from ..subject import Subject
 from ..tape import Tape, facts, recorded
 from ..told import NotHere, expect
 
@@ -32,7 +33,7 @@ _WORLD = {"sleep", "time", "monotonic", "perf_counter", "time_ns", "now", "utcno
 
 
 def _acts(subject: Subject) -> Iterable[str]:
-    return [kind.verb for kind in ACTS if why_not(subject, kind.needs) is None]
+    return list(dict.fromkeys(kind.verb for kind in acts_of(subject)))
 
 
 def _act(bench: Bench, verb: str) -> Act:
@@ -114,7 +115,7 @@ def an_interrupt_passes_through_a_flow(bench: Bench, case: str) -> None:
 @check(C.CHARGE, faces=SYNC)
 def flows_that_run_side_by_side_do_not_mix(bench: Bench) -> None:
     """One provider serves many threads and tasks: nothing of one command may be remembered for another."""
-    commands = [bench.charge(), bench.charge(money=bench.won(bench.money.amount + 4_000))]
+    commands = [bench.charge(), bench.charge(money=bench.another_money(4))]
     tapes = [recorded(bench, _charging(bench, c)) for c in commands]
     for first, second in ((0, 1), (1, 0)):
         one, other = bench.provider.charge(commands[first]), bench.provider.charge(commands[second])
@@ -204,8 +205,8 @@ def what_says_that_nothing_was_done_is_never_a_success_nor_a_servers_fault(bench
 
 def _some_answers(bench: Bench) -> list[Response]:
     found: list[Response] = []
-    for kind in ACTS:
-        if kind.moves is not None and bench.claims(*kind.needs):
+    for kind in acts_of(bench.subject):
+        if kind.moves is not None:
             with bench.fresh() as shop:
                 try:
                     found += recorded(shop, kind(shop).flow).answers

@@ -56,7 +56,7 @@ def a_key_that_never_was_is_told_as_not_there(bench: Bench) -> None:
 @check(C.FIND, C.CHARGE)
 def every_order_is_found_under_its_own_id_and_no_other(bench: Bench) -> None:
     """Not the last one, not the first one."""
-    paid = [bench.paid(bench.won(bench.money.amount + n * 1_000)) for n in range(3)]
+    paid = [bench.paid(bench.another_money(n)) for n in range(3)]
     for payment in (paid[1], paid[2], paid[0]):
         found = bench.say(bench.provider.find(payment.order_id)).expected("find of a paid order")
         expect([(p.order_id, p.money) for p in found] == [(payment.order_id, payment.money)],
@@ -67,7 +67,7 @@ def every_order_is_found_under_its_own_id_and_no_other(bench: Bench) -> None:
 @check(C.LOOKUP)
 def every_payment_is_looked_up_under_its_own_id_and_no_other(bench: Bench) -> None:
     """The PG's id as the payment told it leads back to that payment."""
-    paid = [bench.paid(bench.won(bench.money.amount + n * 1_000)) for n in range(3)]
+    paid = [bench.paid(bench.another_money(n)) for n in range(3)]
     for payment in (paid[1], paid[2], paid[0]):
         seen = bench.do("lookup", str(payment.provider_id))
         expect((seen.order_id, seen.provider_id, seen.money) == (payment.order_id, payment.provider_id, payment.money),

@@ -75,7 +75,7 @@ class Walk:
 
     def charge(self) -> None:
         if len(self.commands) < 4:
-            command = self.bench.charge(money=self.bench.won(self.dice.choice((3_000, 7_500, 14_000))))
+            command = self.bench.charge(money=self.bench.another_money(self.dice.choice((0, 1, 2))))
             self.commands[command.order_id] = command
             self._charged(command)
 
@@ -86,7 +86,7 @@ class Walk:
     def charge_another_amount(self) -> None:
         if self.commands:
             command = self.dice.choice(list(self.commands.values()))
-            told = self.ask("charge", evolve(command, money=self.bench.won(command.money.amount + 500)))
+            told = self.ask("charge", evolve(command, money=self.bench.another_money(5)))
             expect(isinstance(told.error, Conflict), f"{self}: the same order at another amount {told}")
 
     def _charged(self, command: Any) -> None:
@@ -97,7 +97,7 @@ class Walk:
 
     def give_back(self) -> None:
         if len(self.refunds) < 6 and (orders := [*self.commands, *self.windows]):
-            amount = self.dice.choice((500, 1_000, 3_000))
+            amount = self.bench.money.amount // self.dice.choice((28, 14, 5))
             command = self.bench.cancel(self.dice.choice(orders), amount)
             self.refunds[command.cancel_id] = command
             self.ask("cancel", command)

@@ -26,7 +26,7 @@ from ....errors import PaygateError
 from ....ledger.sqlite import SqliteLedger
 from ....provider import Provider
 from ....secret import Secret, reveal_all
-from ..acts import ACTS
+from ..acts import acts_of
 from ..bench import REASON, Bench
 from ..registry import SYNC, check
 from ..tape import recorded
@@ -226,7 +226,7 @@ def _walk(shop: Bench, case: str, said: list[tuple[str, str]]) -> None:
     for hook in shop.pg.hooks[:3] if shop.claims(C.RECEIVE) else ():
         told = shop.ask("receive", {k.lower(): v for k, v in hook.headers.items()}, hook.body)
         said.append(("what receive told", shown(told.value) if told.error is None else _raised(told.error)))
-    for row in filter(None, (shop.row(f"kit-key-{n}") for n in range(1, 4))):
+    for row in filter(None, map(shop.row, shop.registered)):
         said.append(("the row of a registration", shown(row)))
         if row.provider_id is not None and shop.claims(C.LOOKUP):
             told = shop.ask("lookup", row.provider_id)
@@ -249,9 +249,7 @@ def no_credential_and_no_token_stands_in_an_address(bench: Bench) -> None:
 @check(faces=SYNC)
 def a_request_hides_its_secrets_while_it_is_a_value(bench: Bench) -> None:
     """Billing keys and personal data go into requests as Secrets: a request may be logged, its secrets may not."""
-    for kind in ACTS:
-        if not bench.claims(*kind.needs):
-            continue
+    for kind in acts_of(bench.subject):
         with bench.fresh() as shop:
             try:
                 act = kind(shop)

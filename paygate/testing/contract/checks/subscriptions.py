@@ -18,7 +18,7 @@ from ....subscriptions import (
     Unsubscribe,
     When,
 )
-from ..acts import begun
+from ..acts_of_subscriptions import begun
 from ..bench import BACK, Bench
 from ..registry import SYNC, check
 from ..told import Broke, NotHere, expect
@@ -162,7 +162,7 @@ def a_renewal_takes_one_periods_price_once(bench: Bench) -> None:
     again = bench.ask("renew", command)
     expect(again.is_yes and bench.charges() == 2, f"asked for again, it {again}")
     wrong = Renew(order_id=bench.order("renew"), subscription=running.order_id,
-                  money=bench.won(running.money.amount + 100))
+                  money=bench.another_money())
     told = bench.ask("renew", wrong)
     expect(isinstance(told.error, BadCommand) and bench.charges() == 2, f"a renewal at another price {told}")
 

@@ -115,7 +115,7 @@ def without_a_token_nothing_is_sent_and_nothing_moved(bench: Bench, case: str) -
                 continue
             expect(told.is_no and not others, f"no token ({trouble.name}), and the charge {told}, having sent {others}")
             expect(shop.charges(since) == 0, f"no token ({trouble.name}), and money moved")
-            if not trouble.is_answer:
+            if not (trouble.is_answer or trouble.name.startswith("status_400")):  # PGs say so with any 400.
                 expect(not isinstance(told.error, Unauthorized), f"{trouble.name} is no word about credentials; {told}")
 
 

@@ -123,7 +123,7 @@ def the_window_takes_money_as_its_checkout_says(bench: Bench) -> None:
 @check(C.PAY)
 def the_return_of_another_order_confirms_nothing(bench: Bench) -> None:
     """Pay the cheap one, come back to the dear one: every order is bound to its own payment."""
-    cheap, alike, dear = bench.pay(), bench.pay(), bench.pay(money=bench.won(bench.money.amount * 7))
+    cheap, alike, dear = bench.pay(), bench.pay(), bench.pay(money=bench.another_money(7))
     query = bench.browse(bench.do("pay", cheap).action)
     for other in (alike, dear):
         bench.do("pay", other)
@@ -142,7 +142,7 @@ def a_return_with_the_other_orders_id_written_into_it_confirms_nothing(bench: Be
     """The browser's query is anybody's text: our order id in it proves nothing."""
     paid = bench.pay()
     query = bench.browse(bench.do("pay", paid).action)
-    for other in (bench.pay(), bench.pay(money=bench.won(bench.money.amount * 7))):
+    for other in (bench.pay(), bench.pay(money=bench.another_money(7))):
         bench.do("pay", other)
         forged = {k: v.replace(paid.order_id, other.order_id) for k, v in query.items()}
         for claim in (forged, {**forged, "order_id": other.order_id}, query):
@@ -217,7 +217,7 @@ def _less(value: Any, amount: int) -> Any:
         return {k: _less(v, amount) for k, v in value.items()}
     if isinstance(value, list):
         return [_less(v, amount) for v in value]
-    return amount - 1_000 if type(value) is int and value == amount else value
+    return amount - amount // 14 if type(value) is int and value == amount else value
 
 
 def _urls(checkout: Checkout) -> list[str]:
