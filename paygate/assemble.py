@@ -17,7 +17,7 @@ from .config import check_base_url, check_times
 from .drive import AsyncDriver, Driver, sleeper
 from .errors import BadSettings
 from .gateway import Gateway
-from .ledger.row import Ledger, LedgerError
+from .ledger.row import CLOSED, Closed, Ledger, LedgerError
 from .procedures.account import Account
 from .provider import ProviderSpec
 from .secret import Secret
@@ -128,10 +128,23 @@ def _store(ledger: str | os.PathLike[str] | Ledger) -> Ledger:
             raise BadSettings(f"{wanted}, not {kind}")
         return ledger
     try:
-        return open_store(ledger)
+        return _in_use(open_store(ledger))
     except (LedgerError, ValueError) as error:
         said = str(error) if isinstance(error, LedgerError) else wanted
     raise BadSettings(said if said == wanted else f"the ledger cannot be used: {said}")
+
+
+def _in_use(store: SqlLedger) -> SqlLedger:
+    """Raises: LedgerError where it was moved away, or is not whole yet."""
+    try:
+        why = store.closed
+    except BaseException:
+        store.close()
+        raise
+    if why is not None:
+        store.close()
+        raise Closed(f"{CLOSED}: {why}")
+    return store
 
 
 def is_database(where: str | os.PathLike[str]) -> TypeGuard[str]:

@@ -6,6 +6,7 @@ A child does what any merchant's process does: it connects, makes one call, and 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -34,11 +35,14 @@ from paygate import (
     connect,
     connect_async,
 )
+from paygate.assemble import open_store
 from paygate.errors import PaygateError
+from paygate.ledger import move
 from paygate.ledger.row import Ledger
 from paygate.procedures.due import DueReport
 from paygate.testing.simulation.run import spec_of
 from paygate.testing.simulation.shop import said_by
+from paygate.workers.loop import Tally, work
 
 PATIENCE_S = 120.0
 
@@ -84,6 +88,8 @@ def command(provider: str, verb: str, said: Mapping[str, Any]) -> Any:
 
 def outcome(result: object, error: BaseException | None) -> dict[str, Any]:
     """What a call told, as a line of a child's diary."""
+    if isinstance(result, Tally):
+        return {"said": "worked", "amount": None, "error": None, "text": repr(result)}
     if isinstance(result, DueReport):
         return {"said": "paid" if result.paid else "no" if result.declined else "unknown", "amount": None,
                 "error": None, "text": repr(result)}
@@ -94,6 +100,10 @@ def outcome(result: object, error: BaseException | None) -> dict[str, Any]:
 
 def do(job: Mapping[str, Any], gate: Any) -> Any:
     """Make the one call of a job."""
+    if job["verb"] == "work":
+        return work(gate, concurrent=4, poll_s=0.01, stop=_told_to_stop())
+    if job["verb"] == "procrastinate":
+        return _on_procrastinate(job, gate)
     if job["verb"] in ("reconcile", "run_due"):
         return getattr(gate, job["verb"])()
     if job["verb"] == "receive":
@@ -101,6 +111,43 @@ def do(job: Mapping[str, Any], gate: Any) -> Any:
     if job["verb"] == "find":
         return gate.find(job["said"]["order"])
     return getattr(gate, job["verb"])(command(job["provider"], job["verb"], job["said"]))
+
+
+def _told_to_stop() -> asyncio.Event:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    return stop
+
+
+async def _on_procrastinate(job: Mapping[str, Any], gate: Any) -> Tally:
+    """A worker of Procrastinate's on the ledger's own database; the tests feed it."""
+    import procrastinate
+
+    from paygate.workers.procrastinate import install
+
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=job["ledger"], min_size=1, max_size=4))
+    install(app, gate)
+    app.periodic_registry.periodic_tasks.clear()  # Its second is too long for a test.
+    async with app.open_async():
+        await app.run_worker_async(queues=["paygate"], concurrency=4, fetch_job_polling_interval=0.05)
+    return Tally()
+
+
+def _moves(job: Mapping[str, Any]) -> None:
+    """`paygate ledger move` in a process that is killed at its step number `dies_at`."""
+    steps = 0
+
+    def heard(step: str, count: int) -> None:
+        nonlocal steps
+        if steps == job["dies_at"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        steps += 1
+
+    source, target = open_store(job["ledger"], upgrades=False), open_store(job["to"])
+    if job["verb"] == "undo":
+        move.undo(source, target)
+    else:
+        move.move(source, target, heard)
 
 
 def options(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,6 +160,9 @@ def options(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _live(job: Mapping[str, Any]) -> None:
     """A child's whole life."""
+    if job["verb"] in ("move", "undo"):
+        _moves(job)
+        return
     diary = os.open(job["diary"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     spec = spec_of(job["provider"])
 
@@ -129,8 +179,6 @@ def _live(job: Mapping[str, Any]) -> None:
         write(line)
 
     if job.get("face") == "async":
-        import asyncio
-
         async def main() -> Any:
             async with connect_async(spec, job["settings"], **options(job)) as gate:
                 await gate.pending()  # The ledger's thread is there before the race begins.
@@ -226,6 +274,10 @@ class Child:
         """kill -9, and wait until it is dead: nothing of it runs any more."""
         os.kill(self.pid, signal.SIGKILL)
         self._until("Z")
+
+    def terminate(self) -> None:
+        """SIGTERM: it may end what it has begun."""
+        os.kill(self.pid, signal.SIGTERM)
 
     def stop(self) -> None:
         """SIGSTOP, and wait until it stands still."""

@@ -1,4 +1,4 @@
-"""`paygate ledger upgrade | check | export`: the ledger itself, without a gateway. Nothing here asks a PG.
+"""`paygate ledger upgrade | check | export | move`: the ledger itself, without a gateway. Nothing here asks a PG.
 
 Exit codes for cron: 0 all is well · 1 the check found something · 2 the command could not run.
 """
@@ -18,6 +18,7 @@ import click
 from ..assemble import open_store
 from ..errors import BadSettings
 from ..ledger import audit, migrate
+from ..ledger import move as moving
 from ..ledger.row import LedgerError
 from ..ledger.store import SqlLedger
 from ..plugins import printable
@@ -29,7 +30,7 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 @click.group()
 def command() -> None:
-    """Upgrade, check or export a ledger: the path of a file, or a postgresql:// address; else PAYGATE_LEDGER."""
+    """Upgrade, check, export or move a ledger: the path of a file, or a postgresql:// address; else PAYGATE_LEDGER."""
 
 
 def _ledger(command: T) -> T:
@@ -41,16 +42,16 @@ def _json(command: T) -> T:
 
 
 @contextmanager
-def _opened(ledger: str, *, upgrades: bool) -> Iterator[SqlLedger]:
-    """The ledger, which must be there already.
+def _opened(ledger: str, *, upgrades: bool, is_new: bool = False) -> Iterator[SqlLedger]:
+    """The ledger, which must be there already unless it may be new.
 
     Raises: BadSettings.
     """
-    if "://" not in ledger and "=" not in ledger and not os.path.isfile(ledger):
+    if not is_new and "://" not in ledger and "=" not in ledger and not os.path.isfile(ledger):
         # Opened, it would be made: and an empty ledger has no faults.
         raise BadSettings(f"there is no ledger at {ledger}")
     try:
-        store = open_store(ledger, upgrades=upgrades)
+        store = open_store(ledger, upgrades=None if is_new else upgrades)
         try:
             yield store
         finally:
@@ -92,12 +93,14 @@ def check(ledger: str, seal: str | None, as_json: bool) -> None:
     except audit.BadSeal as bad:
         raise BadSettings(str(bad)) from None
     with _opened(ledger, upgrades=False) as store:
+        closed = store.closed
         broken = [audit.Finding("", "", "", what) for what in store.health()]
         with store.snapshot() as ask:
             report = audit.check(ask, time(), sealed=sealed)
     findings = broken + report.findings
     if as_json:
         click.echo(json.dumps({"rows": report.rows, "lines": report.lines, "seal": report.seal,
+                               "closed": closed,
                                "findings": [{"gateway": f.gateway, "book": f.book, "id": f.id, "what": f.what}
                                             for f in findings[:MOST_FINDINGS]], "found": len(findings)}))
     else:
@@ -105,6 +108,8 @@ def check(ledger: str, seal: str | None, as_json: bool) -> None:
             click.echo(f"wrong: {printable(str(finding))}")
         click.echo(f"{report.rows} rows, {report.lines} lines, {len(findings)} found to be wrong")
         click.echo(f"seal {report.seal}")
+        if closed is not None:
+            click.echo(f"closed: {printable(closed)}")
     sys.exit(FOUND if findings else 0)
 
 
@@ -116,3 +121,39 @@ def export(ledger: str) -> None:
     with _opened(ledger, upgrades=False) as store, store.snapshot() as ask:
         for said in audit.export(ask):
             out.write(json.dumps(said) + "\n")
+
+
+@command.command()
+@_ledger
+@click.option("--to", metavar="PLACE", required=True, help="A new file, or an empty PostgreSQL database.")
+@click.option("--undo", is_flag=True, help="Open the ledger again, whose move to PLACE was not ended.")
+@_json
+def move(ledger: str, to: str, undo: bool, as_json: bool) -> None:
+    """Move a ledger to another store. From then on the old one refuses everything.
+
+    Workers that are left on it can charge nothing and end; what they have under way is waited for. Broken off at any
+    point, the same command goes on. Exit code 1 where it is moved, and a check finds something that was wrong before.
+    """
+    def heard(step: str, count: int) -> None:
+        if not as_json:
+            click.echo(_STEPS[step].format(here=here.place, there=there.place, count=f"{count:,}"), err=True)
+
+    with _opened(ledger, upgrades=False) as here, _opened(to, upgrades=False, is_new=True) as there:
+        if undo:
+            moving.undo(here, there)
+            click.echo(f"{here.place} is open again; {there.place} is empty")
+            return
+        report = moving.move(here, there, heard)
+    if as_json:
+        click.echo(json.dumps({"rows": report.rows, "lines": report.lines, "found": len(report.findings),
+                               "seal": report.seal}))
+    else:
+        click.echo(f"{report.rows:,} rows and {report.lines:,} lines are in {there.place}; "
+                   f"{len(report.findings)} found to be wrong")
+        click.echo(f"seal {report.seal}")
+    sys.exit(FOUND if report.findings else 0)
+
+
+_STEPS = {"closed to new charges": "{here} begins nothing new any more",
+          "under way": "waiting for {count} that are being sent", "closed": "{here} is closed",
+          "copying": "copied {count}", "compared": "{count} are the same in {there}", "opened": "{there} is open"}

@@ -16,7 +16,7 @@ COMMANDS = {
     "trace": ("paygate.cli.trace:command", "Tell everything the ledger knows of one order."),
     "resolve": ("paygate.cli.resolve:resolve", "Say, as a person, what became of an order nobody can look up."),
     "acknowledge": ("paygate.cli.resolve:acknowledge", "Put an attention aside, as a person."),
-    "ledger": ("paygate.cli.ledger:command", "Upgrade, check or export a ledger."),
+    "ledger": ("paygate.cli.ledger:command", "Upgrade, check, export or move a ledger."),
     "worker": ("paygate.cli.worker:command", "Charge what is due, until told to stop."),
     "due": ("paygate.cli.due:command", "List what will be charged, and when. Charges nothing."),
     "schedules": ("paygate.cli.schedules:command", "List, show, move or stop dated charges that paygate runs."),

@@ -125,8 +125,8 @@ def check(ask: Asks, now: float, *, sealed: Seal | None = None) -> Report:
 
 def stories(ask: Asks) -> Iterator[tuple[Key, Row | None, list[Line]]]:
     """Every row with the lines of its trail, by gateway, book and id; None for lines whose row is not there."""
-    rows = map(sql.row_of, _pages(ask, sql.ROW, "paygate_row", 3))
-    lines = map(sql.line_of, _pages(ask, sql.LINE, "paygate_line", 4))
+    rows = map(sql.row_of, pages(ask, sql.ROW, "paygate_row", 3))
+    lines = map(sql.line_of, pages(ask, sql.LINE, "paygate_line", 4))
     trails = ((key, list(group)) for key, group in groupby(lines, lambda li: (li.gateway, li.book.value, li.id)))
     trail = next(trails, None)
     for row in rows:
@@ -144,7 +144,7 @@ def stories(ask: Asks) -> Iterator[tuple[Key, Row | None, list[Line]]]:
         trail = next(trails, None)
 
 
-def _pages(ask: Asks, select: str, table: str, width: int) -> Iterator[tuple[Any, ...]]:
+def pages(ask: Asks, select: str, table: str, width: int) -> Iterator[tuple[Any, ...]]:
     """Every row of a table in the order of its primary key, which is `width` columns, a page at a time."""
     key = ("gateway", "book", "id", "fence")[:width]
     named = select.partition(" FROM ")[0].removeprefix("SELECT ").split(", ")

@@ -8,7 +8,7 @@ commit was thought lost is found to be done.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,7 +21,7 @@ from ..secret import Secret
 from . import forks, migrate
 from .lane import Busy, Job, Lane
 from .postgres_lines import Line, Lines
-from .row import LedgerError
+from .row import LedgerError, trouble
 from .sql import Ask, Clash, Tell
 from .store import RULES, SqlLedger
 
@@ -118,10 +118,14 @@ class PostgresLedger(SqlLedger):
         self.shut()
         self._let_go()
 
+    @property
+    def place(self) -> str:
+        return self._lines.name
+
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """A transaction on a connection of its own."""
-        with self._line(monotonic() + self.patience_s) as line:
+    def session(self, seconds: float | None = None) -> Iterator[Session]:
+        """A transaction on a connection of its own; it may last so long."""
+        with self._line(monotonic() + (seconds or self.patience_s)) as line:
             line.execute(_BEGIN)
             self._set(line)
             yield Session(line)
@@ -178,7 +182,7 @@ class PostgresLedger(SqlLedger):
             return
         index = error.diag.constraint_name if isinstance(error, psycopg.errors.UniqueViolation) else None
         for job in jobs:
-            job.failed(LedgerError(self._told(error)) if index is None else Clash(index))
+            job.failed(trouble(self._told(error)) if index is None else Clash(index))
 
     def _commit(self, jobs: Sequence[Job[Tell]]) -> None:
         line = self._lines.take(min(job.until for job in jobs))
@@ -266,6 +270,12 @@ class Session:
         # Not to_regclass: it may answer from what this connection remembers.
         return bool(self.run("SELECT 1 FROM pg_catalog.pg_class WHERE relname = ? AND relkind IN ('r', 'p') "
                              "AND pg_catalog.pg_table_is_visible(oid)", (table,)))
+
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        with self._line.cursor() as cursor, cursor.copy(
+                f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 @lru_cache(500)

@@ -10,7 +10,7 @@ from psycopg.rows import tuple_row
 
 from ..errors import SetupError
 from .joined import no_transaction
-from .row import LedgerError
+from .row import trouble
 from .sql import Clash
 
 
@@ -38,5 +38,5 @@ class Postgres:
         if isinstance(error, psycopg.errors.UniqueViolation):
             return Clash(error.diag.constraint_name or "")
         if isinstance(error, (psycopg.Error, UnicodeEncodeError, OverflowError, ValueError)):
-            return LedgerError(" ".join(str(error).split()))
+            return trouble(" ".join(str(error).split()))
         return error

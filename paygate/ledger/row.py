@@ -172,6 +172,19 @@ class LedgerError(Exception):
     """The store could not do it (full, locked, gone). Nothing is known to have been written."""
 
 
+class Closed(LedgerError):
+    """The ledger was moved to another place, or is not whole yet: nothing is written here, whoever asks again."""
+
+
+CLOSED = "this ledger is closed"
+"""How every message of a closed ledger begins; its store's own too (fence.py)."""
+
+
+def trouble(said: str) -> LedgerError:
+    """The error for what a store said."""
+    return Closed(said) if CLOSED in said else LedgerError(said)
+
+
 class Ledger(Protocol):
     """A store of rows. Every method is one durable transaction; all raise LedgerError when the store fails.
 

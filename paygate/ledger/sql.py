@@ -18,7 +18,7 @@ from attrs import frozen
 
 from ..money import Money
 from . import chain
-from .row import Book, Kind, LedgerError, Line, Note, Row, State, Taken
+from .row import CLOSED, Book, Closed, Kind, LedgerError, Line, Note, Row, State, Taken
 from .rules import FOLLOWS
 
 T = TypeVar("T")
@@ -57,11 +57,11 @@ _UPDATE = {to: f"UPDATE paygate_row SET {', '.join(f'{c} = ?' for c in _CHANGED)
                "WHERE gateway = ? AND book = ? AND id = ? AND fence = ? AND hash = ? AND state IN "
                f"({', '.join(repr(state.value) for state, after in FOLLOWS.items() if to in after) or 'NULL'})"
            for to in State}
-_LINES = ("gateway", "book", "id", "fence", "at", "actor", "state", "note", "content", "salt", "hash")
-LINE = f"SELECT {', '.join(_LINES)} FROM paygate_line"
-INSERT_LINE = f"INSERT INTO paygate_line ({', '.join(_LINES)}) VALUES ({', '.join('?' * len(_LINES))})"
+LINES = ("gateway", "book", "id", "fence", "at", "actor", "state", "note", "content", "salt", "hash")
+LINE = f"SELECT {', '.join(LINES)} FROM paygate_line"
+INSERT_LINE = f"INSERT INTO paygate_line ({', '.join(LINES)}) VALUES ({', '.join('?' * len(LINES))})"
 # The line goes in only where the row has just become what the line tells: so nobody waits between the two statements.
-_APPEND = (f"INSERT INTO paygate_line ({', '.join(_LINES)}) SELECT {', '.join('?' * len(_LINES))} FROM paygate_row "
+_APPEND = (f"INSERT INTO paygate_line ({', '.join(LINES)}) SELECT {', '.join('?' * len(LINES))} FROM paygate_row "
            "WHERE gateway = ? AND book = ? AND id = ? AND hash = ?")
 _GET = f"{ROW} WHERE gateway = ? AND book = ? AND id = ?"
 _OPEN_REFUND = f"{ROW} WHERE gateway = ? AND book = 'cancel' AND order_id = ? AND {_UNRESOLVED}"
@@ -77,6 +77,8 @@ _OPEN = f"{ROW} WHERE gateway = ? AND {_UNRESOLVED} ORDER BY opened_at, book, id
 _FLAGGED = f"{ROW} WHERE gateway = ? AND attention IS NOT NULL ORDER BY opened_at, book, id LIMIT ?"
 _TRAIL = (f"{LINE} WHERE gateway = ? AND book IN ({', '.join(repr(book.value) for book in Book)}) AND id = ? "
           "ORDER BY book, fence")
+
+_CLOSED = Ask("SELECT value FROM paygate_meta WHERE name = ?", ("closed",))
 
 _TAKEN = "a PG's payment id belongs to another order already"
 
@@ -169,6 +171,8 @@ def planned(gateway: str, until: float, limit: int) -> Plan[list[Row]]:
 def claim(gateway: str, now: float, limit: int, until: float, note: Note) -> Plan[list[Row]]:
     """See `Ledger.claim`."""
     free = _many((yield Ask(_CLAIMABLE, (gateway, now, now, limit))))
+    if not free and (why := (yield from closed())) is not None:
+        raise Closed(f"{CLOSED}: {why}")  # It writes nothing, so nothing else would tell a worker that it is left.
     moved = [chain.moved(chain.altered(row, lease_until=until), note) for row in free]
     # In one order everywhere, so that two workers that claim the same rows never wait for each other.
     statements = [(row, line, before) for (row, line), before in zip(moved, free, strict=True)]
@@ -177,6 +181,12 @@ def claim(gateway: str, now: float, limit: int, until: float, note: Note) -> Pla
                        (gateway, "claim"))) if statements else []
     taken = {_key(row) for n, (row, _, _) in enumerate(statements) if told[2 * n] == 1}
     return [row for row, _ in moved if _key(row) in taken]
+
+
+def closed() -> Plan[str | None]:
+    """Why nothing is written any more; None where it is."""
+    found = yield _CLOSED
+    return found[0][0] if found else None
 
 
 def of_key(gateway: str, key_digest: str) -> Plan[list[Row]]:

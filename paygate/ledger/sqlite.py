@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 from .row import LedgerError
-from .sqlite_file import File
+from .sqlite_file import File, Session
 from .store import RULES, SqlLedger
 
 _TRIGGERS = ("paygate_line_kept", "paygate_line_held", "paygate_row_held")
@@ -51,6 +51,24 @@ class SqliteLedger(SqlLedger):
             found = [said for said, in ask("PRAGMA quick_check", ()) if said != "ok"]
             there = {name for name, in ask("SELECT name FROM sqlite_master", ())}
         return found + [f"the rule {name} is gone" for name in (*RULES, *_TRIGGERS) if name not in there]
+
+    @property
+    def place(self) -> str:
+        return self.path.name
+
+    @contextmanager
+    def session(self, seconds: float | None = None) -> Iterator[Session]:
+        """A transaction on a connection of its own, which no other writer comes between; it may last so long."""
+        try:
+            db = self._file.connect(monotonic() + self.patience_s)
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield Session(db)
+                db.execute("COMMIT")
+            finally:
+                db.close()
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerError(f"{self.path.name}: {error}") from None
 
     @contextmanager
     def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:

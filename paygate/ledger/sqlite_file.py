@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, ClassVar
 
 from . import forks, migrate
 from .lane import Busy, Job, Lane
-from .row import LedgerError
+from .row import LedgerError, trouble
 from .sql import Ask, Clash, Tell
 from .sqlite_place import check_local, shared_locks, warn_of_the_log
 
@@ -194,7 +194,7 @@ class File:
     def _fail(self, jobs: Sequence[Job[Any]], error: BaseException) -> None:
         for job in jobs:
             if not job.is_done:
-                job.failed(LedgerError(str(error) if isinstance(error, LedgerError) else f"{self.path.name}: {error}"))
+                job.failed(trouble(str(error) if isinstance(error, LedgerError) else f"{self.path.name}: {error}"))
 
 
 _INHERITED: list[sqlite3.Connection] = []
@@ -222,6 +222,10 @@ class Session:
 
     def has(self, table: str) -> bool:
         return bool(self.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)))
+
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        self._db.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+                             rows)
 
 
 def _made(path: Path) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from .joined import no_transaction
-from .row import LedgerError
+from .row import trouble
 from .sql import Clash
 
 
@@ -32,5 +32,5 @@ class Sqlite:
         if isinstance(error, sqlite3.IntegrityError) and "UNIQUE constraint failed" in str(error):
             return Clash(str(error))
         if isinstance(error, (sqlite3.Error, UnicodeEncodeError, OverflowError)):
-            return LedgerError(str(error))
+            return trouble(str(error))
         return error

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 from . import sql
 from .lane import Lane
-from .migrate import Migration
+from .migrate import Migration, Session
 from .row import Book, LedgerError, Line, Note, Row
 from .sql import Ask, Plan, Tell
 
@@ -109,6 +109,20 @@ class SqlLedger:
     def snapshot(self) -> AbstractContextManager[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
         """Ask as of one instant, however long it takes; on a connection of its own."""
         raise NotImplementedError
+
+    def session(self, seconds: float | None = None) -> AbstractContextManager[Session]:
+        """A transaction on a connection of its own, which no other writer comes between; it may last so long."""
+        raise NotImplementedError
+
+    @property
+    def place(self) -> str:
+        """Where it is, as a person may read it: no password."""
+        raise NotImplementedError
+
+    @property
+    def closed(self) -> str | None:
+        """Why nothing is written here any more; None where it is."""
+        return self.run(sql.closed())
 
     def shut(self) -> None:
         """From now on every call raises LedgerError."""

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from ..clock import Deadline
 from ..ledger.chain import altered
-from ..ledger.row import Book, LedgerError, Note, Row, State, Taken
+from ..ledger.row import Book, Closed, LedgerError, Note, Row, State, Taken
 from ..ledger.rules import FOLLOWS
 from ..wire import Request, Token
 
@@ -108,7 +108,7 @@ def change(row: Row, note: str, *, state: State, by: str | None = None, **change
     for pause in (0.05, 0.5, None):
         try:
             changed = yield Entry("change", (wanted, signed))
-        except Taken:
+        except (Taken, Closed):
             raise
         except LedgerError:
             if pause is None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from attrs import define, field
 
 from ..async_gateway import AsyncGateway
-from ..errors import BadCommand, OutcomeUnknown
-from ..ledger.row import Row
+from ..errors import BadCommand, BadSettings, OutcomeUnknown
+from ..ledger.row import Closed, Row
 from ..procedures.due import DueReport, backlog
 
 _BATCH = 200
@@ -80,7 +80,7 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
     what is in doubt in between. After `stop` nothing new is taken up, and what was begun is finished.
     `heard` is told after each charge.
 
-    Raises: BadCommand. A ledger that cannot be reached is waited for.
+    Raises: BadCommand; BadSettings where the ledger was moved away. One that cannot be reached is waited for.
     """
     if type(concurrent) is not int or not 1 <= concurrent <= 10_000:
         raise BadCommand("concurrent is 1 to 10,000 charges at a time; nothing was sent")
@@ -129,7 +129,9 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
 async def _claimed(gate: AsyncGateway, limit: int) -> list[Row]:
     try:
         return await gate.claim_due(limit)
-    except OutcomeUnknown:
+    except OutcomeUnknown as error:
+        if isinstance(error.__cause__, Closed):  # No later turn does better.
+            raise BadSettings(f"{error.__cause__}; this worker has ended what it began") from None
         return []  # The ledger cannot be used; asked again at the next turn.
 
 

@@ -1,0 +1,120 @@
+"""Many charges that are due, and a crew of worker processes that carry them out at a PG behind real sockets.
+
+The PG's journal is the judge: each order once, and none lost.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
+
+import victims
+from real_pg import RealPG, emulator_of
+from victims import Child, Nursery, open_ledger
+
+from paygate import BillingKey, DatedCharge, Gateway, KeyVault, Money, Schedule, connect, new_vault_key
+from paygate.ledger.row import Book, Row
+from paygate.testing.fakepg import FAKEPG
+
+_VAULT_KEY = new_vault_key().reveal()
+_count = 0
+
+
+class Crew:
+    """`with Crew(where, nursery, folder) as crew:`, whose charges have all fallen due."""
+
+    def __init__(self, where: str, nursery: Nursery, folder: Path, due: int = 24, **options: Any) -> None:
+        global _count  # a gateway's name is its rows' scope: one for each crew, in one store
+        _count += 1
+        self.where, self.nursery, self.options = where, nursery, options
+        self.folder = folder / f"crew-{_count}"
+        self.name = f"crew{os.getpid()}-{_count}"
+        self.orders = [f"o{n}" for n in range(due)]
+        self.children: list[Child] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir()
+        with ExitStack() as stack:
+            self.pg = stack.enter_context(RealPG(emulator_of("fakepg")))
+            self.clock = self.pg.emulator.clock
+            self.pg.emulator.controls()["issue_key"](key="key-1")
+            with self.gate(self.where) as gate:
+                due_at = self.clock.now() + timedelta(seconds=0.05)
+                gate.schedule(Schedule(billing_key=BillingKey(self.name, "key-1"), run_by="paygate", charges=[
+                    DatedCharge(order_id=order, due_at=due_at, money=Money(14_000, "KRW"), title="Tea")
+                    for order in self.orders]))
+            time.sleep(0.1)  # Until they are due by every process's own clock.
+            stack.callback(self._end)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _end(self) -> None:
+        for child in self.children:
+            if not child.is_dead:
+                child.kill()
+
+    def gate(self, where: str) -> Gateway:
+        """A gateway in this process, whose clock can be turned; it closes its ledger."""
+        return connect(FAKEPG, self.pg.emulator.settings(), ledger=where, name=self.name, base_url=self.pg.base_url,
+                       clock=self.clock, vault=KeyVault(_VAULT_KEY))
+
+    def start(self, count: int, verb: str = "work", where: str | None = None) -> list[Child]:
+        """So many worker processes begin."""
+        made = [self.nursery.fork({
+            "provider": "fakepg", "settings": self.pg.emulator.settings(), "base_url": self.pg.base_url,
+            "ledger": where or self.where, "name": self.name, "verb": verb, "said": {}, "vault": _VAULT_KEY,
+            "face": "async", "diary": str(self.folder / f"diary-{len(self.children) + n}"), **self.options})
+            for n in range(count)]
+        self.children += made
+        return made
+
+    def until_charged(self, count: int) -> None:
+        """Wait until the PG took so many."""
+        self.until(lambda: len(self.pg.emulator.journal.entries) >= count, "the workers charge nothing")
+
+    def until_taken_up(self, where: str | None = None) -> None:
+        """Wait until somebody has claimed each charge, or made it."""
+        with self.gate(where or self.where) as gate:
+            self.until(lambda: all(row.lease_until for row in gate.planned(self.clock.now())), "not all is taken up")
+
+    def until(self, holds: Callable[[], bool], otherwise: str) -> None:
+        end = time.monotonic() + victims.PATIENCE_S
+        while not holds():
+            assert time.monotonic() < end, otherwise
+            time.sleep(0.002)
+
+    def finish(self, where: str | None = None) -> None:
+        """Turn the clock past every lease, and have this process do what is left."""
+        with self.gate(where or self.where) as gate:
+            for _ in range(6):
+                self.clock.advance(700)
+                gate.reconcile()
+                assert gate.run_due(len(self.orders)).failed == {}
+            assert gate.pending() == []
+            assert gate.attention() == []
+        assert self.charged() == dict.fromkeys(self.orders, 1)
+
+    def charged(self) -> Counter[str]:
+        """How often each order was charged, by the PG's journal."""
+        with self.pg.lock:
+            return Counter(moved.order_id for moved in self.pg.emulator.journal.entries)
+
+    def row(self, order: str, where: str | None = None) -> Row | None:
+        ledger = open_ledger(where or self.where)
+        try:
+            return ledger.get(f"{self.name}/test", Book.PAYMENT, order)
+        finally:
+            ledger.close()
