@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import math
 import re
 import socket
 import threading
+from concurrent.futures import Future
 from html import unescape
 from typing import Any
 
@@ -21,6 +24,7 @@ from paygate.web.ending import once_each
 from paygate.web.exchange import Asked, Body, Cookie, Wrong, pairs, stated_length
 from paygate.web.limits import REMEMBERED, Lookups
 from paygate.web.session import Begun, Session
+from paygate.web.turns import FRESH_S, Known, Turns, wait, wait_async
 
 KEYS = ("order", "payment")
 
@@ -250,3 +254,83 @@ def test_one_order_named_again_and_again_leaves_what_is_kept_for_the_others() ->
         lookups.begin(f"invented-{n}", known="begun-and-never-paid")
     lookups.end("true")
     assert lookups.begin("true", known="another")
+
+
+# Turns
+
+def test_whoever_comes_while_another_asks_waits_for_that_answer() -> None:
+    turns = Turns[str](VirtualClock())
+    assert turns.take("o1", "q", 1) == "ask"
+    flight = turns.take("o1", "q", 1)
+    assert isinstance(flight, Future)
+    assert not flight.done()
+    assert turns.take("o2", "q", 1) == "ask"
+    turns.keep("o1", "q", 2, "paid")
+    turns.end("o1")
+    wait(flight)
+    assert flight.done()
+    assert turns.take("o1", "q", 2) == Known("paid")
+
+
+def test_only_few_wait() -> None:
+    turns = Turns[str](VirtualClock())
+    assert turns.take("o1", "q", 1) == "ask"
+    came = [turns.take("o1", "q", 1) for _ in range(10)]
+    assert [isinstance(turn, Future) for turn in came] == [True] * 4 + [False] * 6
+    assert set(came[4:]) == {"later"}
+
+
+def test_an_answer_holds_for_its_time_and_while_the_ledger_says_the_same() -> None:
+    clock = VirtualClock()
+    turns = Turns[str](clock)
+    turns.take("o1", "q", 1)
+    turns.keep("o1", "q", 1, "pending")
+    turns.end("o1")
+    assert turns.take("o1", "q", 1) == Known("pending")
+    assert turns.take("o1", "q", 2) == "ask"
+    turns.end("o1")
+    clock.advance(FRESH_S)
+    assert turns.take("o1", "q", 1) == "ask"
+    turns.keep("o1", "q", 1, "paid", math.inf)
+    turns.end("o1")
+    clock.advance(1e6)
+    assert turns.take("o1", "q", 1) == turns.take("o1", "", 1) == Known("paid")
+    assert turns.take("o1", "another", 1) == "ask"
+
+
+def test_one_that_asked_and_failed_lets_the_next_one_ask() -> None:
+    turns = Turns[str](VirtualClock())
+    assert turns.take("o1", "q", 1) == "ask"
+    flight = turns.take("o1", "q", 1)
+    turns.end("o1")
+    assert isinstance(flight, Future)
+    assert flight.done()
+    assert turns.take("o1", "q", 1) == "ask"
+
+
+def test_turns_of_too_many_orders_are_forgotten_and_nobody_waits_for_them_any_more() -> None:
+    turns = Turns[str](VirtualClock())
+    turns.take("first", "q", 1)
+    flight = turns.take("first", "q", 1)
+    for n in range(REMEMBERED):
+        turns.take(f"o{n}", "q", 1)
+    assert isinstance(flight, Future)
+    assert flight.done()
+    assert len(turns._orders) == REMEMBERED
+    turns.end("first")
+
+
+def test_a_browser_that_goes_away_ends_its_own_waiting_alone() -> None:
+    flight: Future[None] = Future()
+
+    async def two() -> bool:
+        gone, stays = asyncio.create_task(wait_async(flight)), asyncio.create_task(wait_async(flight))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        flight.set_result(None)
+        await asyncio.wait_for(stays, 30)
+        return gone.cancelled()
+
+    assert asyncio.run(two())
+    assert not flight.cancelled()

@@ -18,11 +18,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one,
 
 from site_of_frameworks import FRAMEWORKS, URL, Got, Site, Slow, over_wsgi
 
-from paygate import BadSettings, Conflict, EventKind, Money, Pay, Register, State
+from paygate import BadSettings, CancelWhole, Conflict, EventKind, Money, Pay, Register, State
 from paygate.ledger.row import Book
 from paygate.testing.emulator import FaultKind
 from paygate.web import Receiver, Status
 from paygate.web import page as pages
+from paygate.web.turns import FRESH_S
 
 
 @pytest.fixture(params=FRAMEWORKS)
@@ -363,9 +364,73 @@ def test_nothing_a_browser_says_makes_a_paid_order_unpaid(site: Site, query: str
 def test_a_query_that_cannot_be_read_is_no_hint_and_the_pg_is_asked_all_the_same(site: Site, query: str) -> None:
     site.start()
     assert site.call("GET", f"{site.complete_path()}?{query}").status == 303
+    site.clock.advance(FRESH_S)
     site.pg.payer("o1")
     assert site.call("GET", f"{site.complete_path()}?{query}").status == 303
     assert [o.status for o in site.outcomes] == [Status.PENDING, Status.PAID]
+
+
+def test_a_return_that_is_loaded_again_and_again_costs_one_look_up_for_each_answer(site: Site) -> None:
+    site.start()
+    asked = site.lookups()
+    for _ in range(50):
+        site.redirected({})
+    assert site.lookups() - asked == 1
+    assert {o.status for o in site.outcomes} == {Status.PENDING}
+
+    site.clock.advance(FRESH_S)
+    query = site.pg.payer("o1")
+    site.redirected(query)
+    asked = site.lookups()
+    for n in range(50):
+        site.clock.advance(60)
+        site.redirected(query if n % 2 else {})
+    assert site.lookups() == asked
+    assert {o.status for o in site.outcomes[51:]} == {Status.PAID}
+    assert [e.kind for e in site.heard] == [EventKind.PAYMENT_PAID]
+
+
+def test_ever_new_hints_about_one_order_are_few_look_ups_and_a_true_one_comes_through_later(site: Site) -> None:
+    site.start()
+    query = site.pg.payer("o1")
+    asked = site.lookups()
+    for n in range(50):
+        site.redirected({"order_id": "o1", "payment_id": f"p{n + 100}"})
+    assert site.lookups() - asked <= 8
+    site.redirected(query)
+    assert site.outcomes[-1].status is Status.UNKNOWN
+    site.clock.advance(3)
+    site.redirected(query)
+    assert site.outcomes[-1].status is Status.PAID
+
+
+def test_what_the_ledger_learns_meanwhile_is_shown_to_whoever_loads_a_return_again(site: Site) -> None:
+    site.start()
+    query = site.pg.payer("o1")
+    site.redirected(query)
+    back = site.gate.cancel_whole(CancelWhole(cancel_id="c1", order_id="o1", reason="damaged"))
+    if site.framework == "asgi":
+        site.run(back)
+    site.clock.advance(60)
+    site.redirected(query)
+    assert [o.status for o in site.outcomes] == [Status.PAID, Status.CANCELLED]
+
+
+def test_a_button_pressed_again_and_again_has_the_pg_asked_a_few_times(site: Site) -> None:
+    first = site.start().json["action"]
+    asked = len(site.pg.calls)
+    again = [site.start() for _ in range(50)]
+    assert [(got.status, got.json["action"]) for got in again] == [(200, first)] * 50
+    assert len(site.pg.calls) == asked
+
+    site.clock.advance(60)
+    site.start()
+    each = len(site.pg.calls) - asked
+    asked = len(site.pg.calls)
+    for _ in range(60):
+        site.clock.advance(0.5)
+        assert site.start().status in (200, 503)
+    assert 0 < len(site.pg.calls) - asked <= (30 * 0.5 + 4) * each
 
 
 def test_the_order_is_the_sessions_own_not_the_querys(site: Site) -> None:

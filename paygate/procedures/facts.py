@@ -24,6 +24,13 @@ def of_order(account: Account, order_id: str) -> Steps[Event | None]:
     return None if happened is None else (yield from as_renewal(account, happened))
 
 
+def version(account: Account, order_id: str) -> Steps[tuple[int | None, int | None]]:
+    """What changes with everything that the ledger says of an order."""
+    row = yield from get_row(account.scope, Book.PAYMENT, order_id)
+    plan = yield from get_row(account.scope, Book.PLAN, order_id)
+    return None if row is None else row.fence, None if plan is None else plan.fence
+
+
 def fact(account: Account, row: Row) -> Event | None:
     """What a row says happened; None where nothing has yet. The same fact has the same id, whoever found it out."""
     match row.kind:

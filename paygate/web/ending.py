@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from copy import copy
 from enum import StrEnum
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..errors import Forged, InProgress, PaygateError
 from ..model import BillingKey, Payment, PaymentStatus
 from ..subscriptions import Subscription, SubscriptionStatus
 from .session import Begun, Session
+from .turns import FRESH_S
 
 
 @frozen(kw_only=True)
@@ -93,3 +96,21 @@ def failed(error: PaygateError) -> Status:
     if isinstance(error, InProgress) or error.moved is None:
         return Status.UNKNOWN
     return Status.FAILED
+
+
+_LAST_WORDS = (Status.PAID, Status.CANCELLED, Status.FAILED)
+
+
+def holds_s(begun: Begun, outcome: Outcome) -> float:
+    """How long an outcome holds while the ledger says the same of the order."""
+    if begun.verb == "pay" and outcome.status in _LAST_WORDS:
+        return math.inf
+    if outcome.status is Status.UNKNOWN:
+        return 0.0
+    # Where a subscription stands, and whether a key is in use, is the PG's to say.
+    return 60.0 if outcome.status in (*_LAST_WORDS, Status.REGISTERED, Status.SUBSCRIBED) else FRESH_S
+
+
+def light(outcome: Outcome) -> Outcome:
+    """The outcome as it may be kept: its error without the frames in which it was raised."""
+    return outcome if outcome.error is None else evolve(outcome, error=copy(outcome.error))

@@ -11,23 +11,31 @@ An amount never comes from a browser, an order never from a query, and no answer
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import Future
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ..async_gateway import AsyncGateway
 from ..codec import Unreadable, read_json
 from ..commands import Pay, Register
-from ..errors import BadCommand, BadSettings, Conflict, Forged, OutcomeUnknown, PaygateError
+from ..errors import BadCommand, BadSettings, Conflict, Forged, InProgress, OutcomeUnknown, PaygateError
+from ..gateway import Gateway
+from ..ledger.rules import digest
 from ..model import Checkout
+from ..procedures import facts as _facts
 from ..secret import Secret
 from ..subscriptions import Subscribe
 from . import page
-from .ending import Outcome, Status, Visit, ended, failed, once_each
+from .ending import Outcome, Status, Visit, ended, failed, holds_s, light, once_each
 from .exchange import FORM, JSON, Answer, Asked, Exchange, Wrong, body, do, go, pairs, say, show
 from .inbox import AsyncInbox, Inbox
 from .session import WINDOW, Begun, Session
+from .turns import Known, Turn, Turns, wait, wait_async
 
 log = logging.getLogger("paygate.web")
+
+T = TypeVar("T")
 
 HOOK_LIMIT = 64 << 10
 FORM_LIMIT = 16 << 10
@@ -63,6 +71,9 @@ class Receiver:
         self.is_async = isinstance(inbox, AsyncInbox)
         self._order, self._done = order, done
         self._timeout_s = body_timeout_s
+        clock = inbox.first._account.clock
+        self._starts: Turns[Checkout] = Turns(clock)
+        self._returns: Turns[Outcome] = Turns(clock)
 
     @property
     def script(self) -> page.Html:
@@ -114,7 +125,7 @@ class Receiver:
         gate = self.inbox.first
         cookie = self._session.keep(Begun(order_id=wanted.order_id, verb=verb, gateway=gate.name), self._now())
         try:
-            checkout: Checkout = yield do(getattr(gate, verb), wanted)
+            checkout = yield from self._window(wanted, verb)
         except Conflict as over:
             # Paid or failed already: the payer is shown what became of it.
             log.warning("order %s is not begun again: %s", wanted.order_id, over)
@@ -125,6 +136,23 @@ class Receiver:
             log.warning("order %s cannot be begun now: %s", wanted.order_id, error)
             raise Wrong(503, "later") from None
         return self._begun(asked, checkout, complete, wants_json=wants_json).with_cookie(cookie)
+
+    def _window(self, wanted: Command, verb: str) -> Exchange[Checkout]:
+        """What the payer is to do; for one who presses again at once the same, without asking the PG."""
+        gate, said = self.inbox.first, digest(wanted)
+        turn = yield from self._turn(self._starts, gate, wanted.order_id, said)
+        if isinstance(turn, Known):
+            return turn.value
+        if turn == "later":
+            raise InProgress(f"order {wanted.order_id} was begun too often just now; ask again later",
+                             order_id=wanted.order_id)
+        try:
+            checkout: Checkout = yield do(getattr(gate, verb), wanted)
+            self._starts.keep(f"{gate.name} {wanted.order_id}", said, (yield from self._version(gate, wanted.order_id)),
+                              checkout)
+        finally:
+            self._starts.end(f"{gate.name} {wanted.order_id}")
+        return checkout
 
     def _begun(self, asked: Asked, checkout: Checkout, complete: str, *, wants_json: bool) -> Answer:
         run = page.started(checkout, complete, keep=self._return_keys(self.inbox.first.name), fields=asked.fields)
@@ -160,16 +188,50 @@ class Receiver:
         gate = self.inbox.gateways[begun.gateway]
         query = once_each(given, self._return_keys(gate.name))
         try:
-            came = yield do(getattr(gate, _CONFIRMS[begun.verb]), begun.order_id, query)
+            outcome = yield from self._looked_up(gate, begun, query)
         except PaygateError as error:
-            outcome = Outcome(status=failed(error), order_id=begun.order_id, error=error)
-        else:
-            outcome = ended(begun, came)
+            outcome = Outcome(status=Status.UNKNOWN, order_id=begun.order_id, error=error)
         try:
             yield from self.inbox.tell_order_steps(gate, begun.order_id)  # type: ignore[arg-type]
         except Exception:
             log.exception("what became of order %s could not be told; it is told later", begun.order_id)
         return outcome
+
+    def _looked_up(self, gate: Gateway | AsyncGateway, begun: Begun, query: dict[str, str]) -> Exchange[Outcome]:
+        """What came of an order: looked up, or known from a look-up just before."""
+        order_id, brought = begun.order_id, repr(sorted(query.items())) if query else ""
+        turn = yield from self._turn(self._returns, gate, order_id, brought)
+        if isinstance(turn, Known):
+            return turn.value
+        if turn == "later":
+            raise OutcomeUnknown(f"order {order_id} was asked about too often just now; ask again later",
+                                 order_id=order_id)
+        try:
+            try:
+                came = yield do(getattr(gate, _CONFIRMS[begun.verb]), order_id, query)
+            except PaygateError as error:
+                outcome = Outcome(status=failed(error), order_id=order_id, error=error)
+            else:
+                outcome = ended(begun, came)
+            self._returns.keep(f"{gate.name} {order_id}", brought, (yield from self._version(gate, order_id)),
+                               light(outcome), holds_s(begun, outcome))
+        finally:
+            self._returns.end(f"{gate.name} {order_id}")
+        return outcome
+
+    def _turn(self, turns: Turns[T], gate: Gateway | AsyncGateway, order_id: str, asked: str) -> Exchange[Turn[T]]:
+        """What to do now; whoever comes while another asks about the same order waits for that answer."""
+        for _ in range(2):
+            version = yield from self._version(gate, order_id)
+            turn = turns.take(f"{gate.name} {order_id}", asked, version)
+            if not isinstance(turn, Future):
+                return turn
+            yield do(wait_async if self.is_async else wait, turn)
+        return "later"
+
+    def _version(self, gate: Gateway | AsyncGateway, order_id: str) -> Exchange[Hashable]:
+        version: Hashable = yield do(gate._run, _facts.version(gate._account, order_id))
+        return version
 
     # POST /webhooks/<gateway>
 
