@@ -153,6 +153,41 @@ def test_told_to_stop_it_finishes_what_it_began_and_takes_up_nothing_more() -> N
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("kind", STORES)
+def test_told_to_stop_it_gives_back_what_it_had_claimed_ahead(kind: str, tmp_path: Path) -> None:
+    ledger = store(kind, tmp_path)
+
+    async def scene() -> None:
+        stop = asyncio.Event()
+        async with Shop(ledger, heard=stop.set) as shop:
+            await shop.owe(30)
+            tally = await work(shop.gate, concurrent=8, stop=stop)
+            assert tally.paid == tally.taken_up == len(shop.taken) <= 8
+            assert len(await shop.gate.claim_due()) == 30 - tally.paid
+
+    asyncio.run(scene())
+    ledger.close()
+
+
+def test_a_doubt_that_takes_long_to_settle_holds_no_charge_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_RECONCILE_S", 0.0)
+
+    async def scene() -> None:
+        asked, stop = asyncio.Event(), asyncio.Event()
+        async with Shop(heard=lambda: asked.set()) as shop:
+
+            async def settled(*_: object) -> None:
+                await asked.wait()  # Until a charge that falls due meanwhile is on its way.
+
+            monkeypatch.setattr(loop, "_settled", settled)
+            running = asyncio.create_task(work(shop.gate, poll_s=0.001, stop=stop, heard=lambda *_: stop.set()))
+            await asyncio.sleep(0.01)
+            await shop.owe(1)
+            assert (await asyncio.wait_for(running, 60)).paid == 1
+
+    asyncio.run(scene())
+
+
 def test_it_waits_for_what_falls_due_later() -> None:
     async def scene() -> None:
         stop = asyncio.Event()

@@ -103,6 +103,21 @@ def execute(account: Account, id: str, fence: int) -> Steps[DueReport]:
     return report
 
 
+def run_one(account: Account, row: Row) -> Steps[DueReport]:
+    """Carry out one row just as `claim` gave it; nothing where somebody else has taken it over since."""
+    report = DueReport()
+    yield from run_claimed(account, row, report)
+    return report
+
+
+def let_go(account: Account, row: Row) -> Steps[None]:
+    """Give back a claimed row that was not begun, for others to claim.
+
+    Raises: LedgerError.
+    """
+    yield from change(row, "let go", state=row.state, lease_until=None)
+
+
 def run_claimed(account: Account, row: Row, report: DueReport) -> Steps[None]:
     """Carry out one claimed row; whatever happens is told by `report`."""
     report.taken_up += 1
