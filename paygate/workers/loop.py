@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 
 from attrs import define, field
@@ -11,7 +12,7 @@ from attrs import define, field
 from ..async_gateway import AsyncGateway
 from ..errors import BadCommand, BadSettings, OutcomeUnknown
 from ..ledger.row import Closed, Row
-from ..procedures.due import DueReport, backlog
+from ..procedures.due import DueReport, backlog, let_go, run_one
 
 _BATCH = 200
 _RECONCILE_S = 5.0
@@ -78,7 +79,7 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
 
     `until_empty` ends it when nothing is due any more; otherwise it looks again every `poll_s` seconds, and settles
     what is in doubt in between. After `stop` nothing new is taken up, and what was begun is finished.
-    `heard` is told after each charge.
+    `heard` is told after each charge. Some are claimed ahead, so that no turn waits for a claim.
 
     Raises: BadCommand; BadSettings where the ledger was moved away. One that cannot be reached is waited for.
     """
@@ -86,17 +87,28 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
         raise BadCommand("concurrent is 1 to 10,000 charges at a time; nothing was sent")
     stop = stop or asyncio.Event()
     pace, tally, busy, done = Pace(per_s), Tally(), set[asyncio.Task[None]](), asyncio.Event()
-    looked = time.monotonic()
+    ahead, spare = deque[Row](), min(concurrent // 4, _BATCH)
+    looked = claimed = time.monotonic()
+    settling: asyncio.Task[None] | None = None
+    is_dry = False  # Whether the last claim found less than was asked for.
 
-    async def carry_out(id: str, fence: int) -> None:
+    async def carry_out(row: Row) -> None:
         await pace.wait()
         try:
-            report = await gate.execute(id, fence)
+            report = await gate._run(run_one(gate._account, row))
         except OutcomeUnknown as error:  # The ledger's trouble; the claim runs out, and it is taken up again.
-            report = DueReport(taken_up=1, failed={id: str(error)})
+            report = DueReport(taken_up=1, failed={row.id: str(error)})
         tally.add(report)
         if heard is not None:
             heard(tally, report)
+
+    async def lane(row: Row) -> None:
+        await carry_out(row)
+        while ahead and not stop.is_set():
+            row = ahead.popleft()
+            if len(ahead) == spare // 2:
+                done.set()
+            await carry_out(row)
 
     def over(task: asyncio.Task[None]) -> None:
         busy.discard(task)
@@ -104,25 +116,30 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
 
     try:
         while not stop.is_set():
-            if len(busy) < concurrent:
-                rows = await _claimed(gate, min(concurrent - len(busy), _BATCH))
-                for row in rows:
-                    task = asyncio.create_task(carry_out(row.id, row.fence))
-                    busy.add(task)
-                    task.add_done_callback(over)
+            if not is_dry and len(ahead) <= spare // 2 and (room := concurrent + spare - len(busy) - len(ahead)) > 0:
+                claimed, wanted = time.monotonic(), min(room, _BATCH)
+                rows = await _claimed(gate, wanted)
+                is_dry = len(rows) < wanted
+                ahead.extend(rows)
                 if not rows and not busy and until_empty:
                     break
-                if rows:
-                    await asyncio.sleep(0)
-                    continue
-            await _pause(done, stop, poll_s)
+            while ahead and len(busy) < concurrent and not stop.is_set():
+                task = asyncio.create_task(lane(ahead.popleft()))
+                busy.add(task)
+                task.add_done_callback(over)
+            await _pause(done, stop, 0 if not is_dry and len(busy) < concurrent else poll_s)
             done.clear()
-            if time.monotonic() - looked >= _RECONCILE_S:
+            if is_dry and ((until_empty and not busy) or time.monotonic() - claimed >= poll_s):
+                is_dry = False
+            if settling is not None and settling.done():
+                settling = settling.result()
+            if settling is None and time.monotonic() - looked >= _RECONCILE_S:
                 looked = time.monotonic()
-                await _settled(gate, tally)
+                settling = asyncio.create_task(_settled(gate, tally))
     finally:
-        if busy:
-            await asyncio.gather(*busy, return_exceptions=True)
+        await asyncio.gather(*busy, *([] if settling is None else [settling]), return_exceptions=True)
+        for row in ahead:
+            await _let_go(gate, row)
     return tally
 
 
@@ -133,6 +150,13 @@ async def _claimed(gate: AsyncGateway, limit: int) -> list[Row]:
         if isinstance(error.__cause__, Closed):  # No later turn does better.
             raise BadSettings(f"{error.__cause__}; this worker has ended what it began") from None
         return []  # The ledger cannot be used; asked again at the next turn.
+
+
+async def _let_go(gate: AsyncGateway, row: Row) -> None:
+    try:
+        await gate._run(let_go(gate._account, row))
+    except OutcomeUnknown:
+        pass  # The claim runs out by itself.
 
 
 async def _settled(gate: AsyncGateway, tally: Tally) -> None:
