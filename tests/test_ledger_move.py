@@ -309,20 +309,30 @@ def test_a_move_that_was_not_ended_can_be_undone_and_one_that_was_cannot(way: st
         assert [is_open(where) for where in (source, target)] == [False, True]
 
 
-def test_an_undone_move_is_not_ended_by_the_process_that_began_it(place: New) -> None:
-    """It stood still meanwhile, and wakes before it copies."""
+@pytest.mark.parametrize("is_begun_anew", [False, True])
+def test_an_undone_move_is_not_ended_by_the_process_that_began_it(is_begun_anew: bool, place: New) -> None:
+    """It stood still meanwhile, and wakes before it copies; another move may wait for what is being sent by then."""
     source, target = place("sqlite"), place("postgres")
+
+    def broken_off(step: str, count: int) -> None:
+        raise KeyboardInterrupt
+
+    def heard(step: str, count: int) -> None:
+        if step == "closed":
+            undone(source, target)
+            if is_begun_anew:
+                with pytest.raises(KeyboardInterrupt):
+                    moved(source, target, broken_off)
+
     with shop_at(source) as old:
         fill(old)
-
-        def heard(step: str, count: int) -> None:
-            if step == "closed":
-                undone(source, target)
-
         with pytest.raises(move.CannotMove, match="undone"):
             moved(source, target, heard)
         assert told(target) == ([], [])
-        old.charge(charge("after"))
+        if not is_begun_anew:
+            old.charge(charge("after"))
+    moved(source, target)
+    assert told(target) == told(source)
 
 
 def test_what_is_not_the_same_in_the_end_is_not_opened(place: New, monkeypatch: pytest.MonkeyPatch) -> None:
