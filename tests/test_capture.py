@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from attrs import evolve
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -27,6 +28,7 @@ from paygate import (
     Declined,
     Forged,
     InProgress,
+    LedgerError,
     MemoryLedger,
     NotSent,
     OutcomeUnknown,
@@ -34,6 +36,7 @@ from paygate import (
     PaygateError,
     PaymentStatus,
     Register,
+    Secret,
     State,
 )
 from paygate.procedures import checkout
@@ -281,8 +284,9 @@ def test_an_earlier_decline_in_the_window_does_not_end_what_was_approved_after_i
         shop.confirm("o1", came)
     shop.pg.faults.clear()
     shop.clock.advance(30)
-    with pytest.raises(OutcomeUnknown):  # The PG knows the failed one alone, and is still at work.
-        shop.confirm("o1", came)
+    for query in (came, {}):
+        with pytest.raises(OutcomeUnknown):  # The PG knows the failed one alone, and is still at work.
+            shop.confirm("o1", query)
     shop.clock.advance(60)
 
     assert shop.confirm("o1", came).status is PaymentStatus.PAID
@@ -479,6 +483,70 @@ def test_a_crash_after_any_step_takes_the_money_once_or_never(fault: FaultKind |
     assert crash_after > 8
 
 
+def dies_capturing(shop: Shop, came: dict[str, str], kind: FaultKind = FaultKind.LATE) -> None:
+    """The process ends when it has just asked for the capture, which the PG does late or never hears of."""
+    shop.pg.fault(kind, HERE)
+    run = Stepwise(checkout.confirm(shop.gate._account, "o1", came), shop.gate._driver)
+    run.until(lambda e: isinstance(e, Send) and "captures" in str(e.request.path))
+    run.step()
+    run.crash()
+
+
+def test_absence_proves_nothing_before_the_settle_window_of_the_capture_itself_is_over() -> None:
+    with shop_at(deadline_s=5.0) as shop:
+        came = approved(shop)
+        shop.clock.advance(300)
+        dies_capturing(shop, came)
+        for _ in range(2):
+            shop.clock.advance(31)
+            shop.reconcile()
+            assert shop.row("o1").state is State.UNKNOWN
+        shop.settle()
+
+        assert shop.row("o1").state is State.ANSWERED
+        assert is_taken_once(shop)
+
+
+def test_a_miss_of_an_earlier_doubt_is_no_miss_of_this_one() -> None:
+    with shop_at() as shop:
+        came = approved(shop)
+        shop.pg.fault(FaultKind.DROP_BEFORE, HERE)
+        with pytest.raises(OutcomeUnknown):
+            shop.confirm("o1", came)
+        shop.settle()
+        assert shop.row("o1").state is State.NOT_SENT
+        dies_capturing(shop, came, FaultKind.DROP_BEFORE)
+        shop.clock.advance(300)
+        shop.reconcile()
+
+        assert shop.row("o1").state is State.UNKNOWN
+        shop.settle()
+        assert shop.row("o1").state is State.NOT_SENT
+
+
+def test_a_pg_that_is_asked_by_its_own_ids_alone_is_asked_about_what_was_to_be_captured() -> None:
+    without = evolve(CAPTURING, capabilities=CAPTURING.capabilities - {"find"})
+    with Shop("sync", pg=CapturingPG(), spec=without) as shop:
+        came = approved(shop)
+        lost(shop, FaultKind.DROP_AFTER)
+        with pytest.raises(OutcomeUnknown):
+            shop.confirm("o1", came)
+        shop.settle()
+
+        assert shop.row("o1").state is State.ANSWERED
+        assert is_taken_once(shop)
+
+
+def test_what_contradicts_before_the_capture_is_not_captured() -> None:
+    with shop_at() as shop:
+        came = approved(shop)
+        shop.pg._take(shop.pg.windows["o1"], "pending")["test"] = False
+        for query in (came, {"approval": came["approval"]}):
+            with pytest.raises(Forged, match="test and live"):
+                shop.confirm("o1", query)
+        assert shop.sent(CAPTURE) == 0
+
+
 def test_nothing_is_captured_before_it_is_written_down(shop: Shop) -> None:
     came = approved(shop)
     run = Stepwise(checkout.confirm(shop.gate._account, "o1", came), shop_at(shop.pg, ledger=shop.ledger).gate._driver)
@@ -491,8 +559,6 @@ class Full(MemoryLedger):
     """A ledger that takes no intent of a capture."""
 
     def change(self, row: Any, note: Any) -> Any:
-        from paygate import LedgerError
-
         if row.state is State.UNKNOWN:
             raise LedgerError("the disk is full")
         return super().change(row, note)
@@ -555,25 +621,17 @@ class Naming(CapturingProvider):
     return_keys = (*CapturingProvider.return_keys, "payer")
 
     def payer_of(self, command: Any) -> Any:
-        from paygate import Secret
-
         return Secret("ann") if isinstance(command, Register) else None
 
     def read_return(self, query: Any) -> Any:
-        from attrs import evolve
-
-        return evolve(super().read_return(query), payer=query.get("payer"))
+            return evolve(super().read_return(query), payer=query.get("payer"))
 
     def issued_key(self, payment: Any, note: Any = None, is_told: Any = None) -> Any:
-        from paygate import Secret
-
         yield from ()
         return Secret(f"issued-{payment.provider_id}")
 
 
 def test_a_key_that_no_look_up_tells_is_found_by_the_id_of_its_registration() -> None:
-    from attrs import evolve
-
     spec = evolve(CAPTURING, build=Naming, capabilities=CAPTURING.capabilities - {"lookup"})
     with Shop("sync", pg=Told(), spec=spec) as shop:
         shop.register(REGISTER)
@@ -584,8 +642,6 @@ def test_a_key_that_no_look_up_tells_is_found_by_the_id_of_its_registration() ->
 
 
 def test_the_return_of_another_payer_issues_no_key() -> None:
-    from attrs import evolve
-
     with Shop("sync", pg=CapturingPG(), spec=evolve(CAPTURING, build=Naming)) as shop:
         shop.register(REGISTER)
         came = shop.pg.payer("r1") or {}
