@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,19 @@ def test_what_is_open_is_listed_and_exits_with_1(run: Run, shop: Shop) -> None:
     assert told.stdout.splitlines()[1].split()[:4] == ["charge", "o1", "o1", "14,000"]
     assert "2026-01-05 03:00:05Z" in told.stdout  # The next look.
     assert run("attention").exit_code == 0
+
+
+def test_what_was_recorded_and_not_sent_is_listed_as_such_and_ended_by_resolve(run: Run, shop: Shop) -> None:
+    with closing(sqlite3.connect(shop.ledger.path)) as db:
+        with shop.gate.joining(db) as joined:
+            joined.record(charge())
+        db.commit()
+    told = run("pending")
+    assert told.exit_code == 1
+    assert told.stdout.splitlines()[1].split()[-2:] == ["recorded", "–"]
+    assert "its command sends it, nothing else does" in run("trace", "o1").stdout
+    assert run("resolve", "o1", "not_sent", "--by", "kim", "--why", "the customer left").exit_code == 0
+    assert run("pending").exit_code == 0
 
 
 def test_what_needs_a_person_is_told_apart_and_exits_with_3(run: Run, shop: Shop) -> None:

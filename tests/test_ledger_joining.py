@@ -161,7 +161,7 @@ def test_an_intent_is_there_with_the_merchants_rows_after_the_commit_and_the_com
     with merchant.begin() as (db, execute), shop.gate.joining(db) as joined:
         execute(ORDER)
         intent, = joined.record(charge("o1"))
-        assert (intent.state, intent.lease_until, intent.sent_at, intent.check_at) == (State.OPENED, None, None, None)
+        assert (intent.state, intent.lease_until, intent.sent_at) == (State.OPENED, None, None)
         assert shop.ledger.get(shop.gate._account.scope, intent.book, "o1") is None
         assert shop.pg.calls == []
     assert merchant.orders() == 1

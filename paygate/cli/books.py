@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from typing import Any, TypeVar
@@ -118,13 +118,14 @@ def show_json(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def show_rows(rows: Sequence[Row], unasked: Sequence[str] = ()) -> None:
-    """Print rows as a table; `unasked` are the ids of those that the PG cannot be asked about."""
+def show_rows(rows: Sequence[Row], instead: Mapping[str, str] | None = None) -> None:
+    """Print rows as a table; `instead` says by id what stands in the place of the next look."""
     from .providers import print_table
 
+    said = instead or {}
     print_table([["kind", "id", "order", "amount", "state", "since", "next look", "needs a person"], *(
         [row.kind.value, row.id, row.order_id, "–" if row.money is None else str(row.money), row.state.value,
-         short(row.opened_at), "webhook" if row.id in unasked else short(row.check_at), row.attention or "–"]
+         short(row.opened_at), said.get(row.id) or short(row.check_at), row.attention or "–"]
         for row in rows)])
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
 from ..ledger.row import Row
+from ..ledger.rules import is_recorded
 from ..procedures.advice import can_ask
 from .books import MOST_ROWS, code, ledger_options, opened, plain, show_json, show_rows
 
@@ -17,14 +18,16 @@ from .books import MOST_ROWS, code, ledger_options, opened, plain, show_json, sh
 def pending(ctx: click.Context, ledger: str | None, name: str | None, as_json: bool) -> None:
     """List what is not settled yet, oldest first.
 
-    "webhook" stands where the PG cannot be asked by our id: only its webhook settles that, or a person.
+    "webhook" stands where the PG cannot be asked by our id: only its webhook settles that, or a person. "recorded"
+    stands for what your program has written down in its own transaction: its command sends it, nothing else does.
 
     Exit code: 0 nothing is open, 1 something is and no person is needed yet, 3 something of it needs a person.
     """
     with opened(ledger, name) as gate:
         rows = gate.pending(MOST_ROWS)
-        unasked = [row.id for row in rows if not can_ask(gate._account, row)]
-    _show(rows, as_json, "nothing is open", unasked)
+        instead = {row.id: "webhook" for row in rows if not can_ask(gate._account, row)}
+    instead |= {row.id: "recorded" for row in rows if is_recorded(row)}
+    _show(rows, as_json, "nothing is open", instead)
     ctx.exit(code(rows))
 
 
@@ -42,10 +45,10 @@ def attention(ctx: click.Context, ledger: str | None, name: str | None, as_json:
     ctx.exit(code(rows))
 
 
-def _show(rows: Sequence[Row], as_json: bool, nothing: str, unasked: Sequence[str] = ()) -> None:
+def _show(rows: Sequence[Row], as_json: bool, nothing: str, instead: Mapping[str, str] | None = None) -> None:
     if as_json:
         show_json({"rows": [plain(row) for row in rows]})
     elif rows:
-        show_rows(rows, unasked)
+        show_rows(rows, instead)
     else:
         click.echo(nothing)

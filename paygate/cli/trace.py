@@ -11,7 +11,7 @@ import click
 
 from ..errors import BadSettings
 from ..ledger.row import Book, Line, Row
-from ..ledger.rules import UNRESOLVED
+from ..ledger.rules import UNRESOLVED, is_recorded
 from ..plugins import printable
 from ..procedures.advice import can_ask
 from ..procedures.trace import Trace
@@ -68,7 +68,11 @@ def verdict(row: Row, *, can_ask: bool = True) -> str:
     about = f"{row.kind.value} {row.id}: {row.state.value}"
     if row.attention is not None:
         verb = "resolve" if row.state in UNRESOLVED else "acknowledge"
-        return f"{about}; needs a person: {row.attention} (paygate {verb} {row.id} …)"
+        said = "not_sent …" if is_recorded(row) else "…"
+        return f"{about}; needs a person: {row.attention} (paygate {verb} {row.id} {said})"
+    if is_recorded(row):
+        return (f"{about}; recorded and not sent yet: its command sends it, nothing else does; a person is told at "
+                f"{short(row.check_at)}")
     if row.state in UNRESOLVED and not can_ask:
         return (f"{about}; this PG finds nothing by our id: its webhook settles it, else after 15 minutes a person "
                 f"(paygate resolve {row.id} …)")

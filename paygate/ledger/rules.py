@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from ..secret import Secret
-from .row import Row, State
+from .row import Book, Row, State
 
 FOLLOWS: dict[State, frozenset[State]] = {
     # Answered without being sent: a subscription that has ended.
@@ -32,6 +32,15 @@ FOLLOWS: dict[State, frozenset[State]] = {
 """States only move forward."""
 
 UNRESOLVED = (State.OPENED, State.SENT, State.UNKNOWN)
+
+
+RECORDED_FOR_S = 3600.0
+"""How long what was recorded in a merchant's transaction waits for its command, before a person is told."""
+
+
+def is_recorded(row: Row) -> bool:
+    """Whether it was only written down, in a transaction of the merchant's: no byte of it can have left."""
+    return row.state is State.OPENED and row.sent_at is None and row.book in (Book.PAYMENT, Book.CANCEL)
 
 
 class Verdict(Enum):

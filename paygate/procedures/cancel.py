@@ -12,7 +12,7 @@ from ..codec import dump
 from ..commands import Cancel, CancelWhole
 from ..errors import BadCommand, InProgress, NotSent, OutcomeUnknown, PaygateError
 from ..ledger.row import Book, Kind, LedgerError, Row, State
-from ..ledger.rules import UNRESOLVED, Verdict
+from ..ledger.rules import UNRESOLVED, Verdict, is_recorded
 from ..model import Cancellation, Payment
 from ..money import Money
 from .account import Account
@@ -85,6 +85,8 @@ def _resolved_payment(account: Account, order_id: str, talk: Talk) -> Steps[None
         if account.is_held(row):
             raise InProgress(f"the payment of order {order_id} is not settled yet; ask again later", order_id=order_id)
         row = yield from (look_at_schedule if row.kind is Kind.SCHEDULE else look)(account, row, talk)
+        if is_recorded(row):
+            raise BadCommand(f"order {order_id} is recorded and was not sent yet; there is no money to give back")
         if row.state in UNRESOLVED:
             doubt = unknown(row)
             yield from advise(account, order_id, doubt)
@@ -109,6 +111,10 @@ def _settle_blocking(account: Account, command: Cancel | CancelWhole, talk: Talk
         return True
     if blocking.id == command.cancel_id or account.is_held(blocking):
         return False
+    if is_recorded(blocking):
+        raise InProgress(f"another refund ({blocking.id}) of order {command.order_id} is recorded and not sent yet; "
+                         "nothing was sent; give its command first, or resolve it as not_sent",
+                         order_id=command.order_id)
     return (yield from look_at_refund(account, blocking, talk)).state not in UNRESOLVED
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from ..codec import dump
 from ..errors import BadCommand, Refused
 from ..ledger.row import Book, Kind, Row, State
-from ..ledger.rules import UNRESOLVED
+from ..ledger.rules import UNRESOLVED, is_recorded
 from ..model import Cancellation, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus
 from ..money import Money
 from ..text import check_text
@@ -37,7 +37,12 @@ def resolve(account: Account, id: str, as_: Resolution, *, by: str, why: str) ->
         raise BadCommand(f"as_ is one of {', '.join(_STATES)}; nothing was changed")
     row = yield from _row(account, id, lambda row: _is_open(account, row), by=by, why=why)
     if not _is_open(account, row):
-        raise BadCommand(f"{id} is {row.state.value} and needs no decision; acknowledge() puts an attention aside")
+        raise BadCommand(f"{id} is {row.state.value} and needs no decision; " + (
+            "paygate looks again by itself; ask again once it stands under attention" if row.state in UNRESOLVED
+            and row.attention is None else "acknowledge() puts an attention aside"))
+    if is_recorded(row) and as_ != "not_sent":
+        raise BadCommand(f"{id} was recorded and never sent, so nothing can have come of it: resolve it as not_sent, "
+                         "or give its command to send it; nothing was changed")
     beyond = (yield from _beyond(row)) if is_stopped(row) else None
     if as_ == "paid" and beyond is not None and (row.money is None or beyond < row.money):
         raise BadCommand(f"the PG has given back {beyond} of order {row.order_id} that this ledger knows nothing of, "
@@ -99,7 +104,7 @@ def _is_open(account: Account, row: Row) -> bool:
     """Whether a person may say what became of it: in doubt, or left to a person though the PG calls it unfinished."""
     if account.is_held(row):
         return False
-    return row.state is State.UNKNOWN or (row.state is State.SENT and row.attention is not None
+    return row.state is State.UNKNOWN or is_recorded(row) or (row.state is State.SENT and row.attention is not None
                                           and not _is_open_window(row))
 
 

@@ -8,13 +8,13 @@ from ..capability import Capability
 from ..commands import DeleteKey, KeysOf, check_id
 from ..errors import BadCommand, NotFound, NotSent, OutcomeUnknown, Refused, Unauthorized
 from ..ledger.row import Book, Kind, Row, State
-from ..ledger.rules import UNRESOLVED, key_digest
+from ..ledger.rules import UNRESOLVED, is_recorded, key_digest
 from ..model import BillingKey, KeyInfo, Payment, ScheduledCharge, ScheduleStatus
 from .account import Account
 from .outcome import OTHER_MODE, Seen, credentials, hidden, is_elsewhere, judge, not_asked, unknown
 from .schedule import told as told_schedule
 from .settle import AWAITS_PAYER, ask, settle, whole_story
-from .steps import Entry, Steps, get_row, via
+from .steps import Entry, Steps, get_row, reread, via
 from .talk import Talk
 from .unheard import unsent
 
@@ -41,6 +41,9 @@ def find(account: Account, order_id: str) -> Steps[Payment]:
         return finding.payment
     if row is not None and (row.state is State.ANSWERED or (
             row.state in UNRESOLVED and row.kind not in AWAITS_PAYER)) and row.kind is not Kind.SCHEDULE:
+        if is_recorded(row) and is_recorded((yield from reread(row))):
+            raise NotFound(f"order {order_id} is recorded and was not sent yet; giving its command sends it",
+                           order_id=order_id)
         raise unknown(row)
     raise NotFound(f"the PG has no payment under order {order_id}", order_id=order_id)
 
@@ -147,6 +150,9 @@ def delete_key(account: Account, command: DeleteKey) -> Steps[None]:
 def _nothing_hangs_on(account: Account, command: DeleteKey, talk: Talk) -> Steps[None]:
     rows: list[Row] = yield Entry("of_key", (account.scope, key_digest(command.billing_key.value)))
     for row in rows:
+        if is_recorded(row):
+            raise BadCommand(f"order {row.order_id} is recorded and not sent yet; give its command, or resolve it as "
+                             "not_sent, before deleting its key")
         if row.kind is not Kind.REGISTER and row.state in UNRESOLVED:
             raise BadCommand(f"the outcome of order {row.order_id} is not known yet; settle it before deleting its key")
         if row.kind is Kind.PLAN and row.state is State.SCHEDULED:

@@ -9,11 +9,12 @@ from attrs import define, field
 from ..capability import Capability
 from ..errors import BadCommand
 from ..ledger.row import Kind, LedgerError, Row, State
-from ..ledger.rules import UNRESOLVED, next_check
+from ..ledger.rules import UNRESOLVED, is_recorded, next_check
 from ..model import Payment
 from .account import Account
 from .orphans import known_or_kept
 from .outcome import reason
+from .record import given_up
 from .refunds import look_at_refund
 from .schedule import look_at_schedule
 from .settle import UNRESOLVED as IN_DOUBT
@@ -103,6 +104,8 @@ def compare(account: Account, since: datetime, report: Report) -> Steps[None]:
 
 def heal(account: Account, row: Row) -> Steps[Row]:
     """One look at a row of any kind."""
+    if is_recorded(row):
+        return (yield from given_up(row))  # No PG knows of it.
     talk = Talk(account)
     if row.kind is Kind.CANCEL:
         return (yield from look_at_refund(account, row, talk))

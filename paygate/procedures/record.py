@@ -13,11 +13,13 @@ from attrs import evolve
 
 from ..errors import InProgress, NotSent, SetupError
 from ..ledger.row import LedgerError, Row, State
-from ..ledger.rules import Verdict
+from ..ledger.rules import RECORDED_FOR_S, Verdict
 from .account import Account
 from .begin import check_verdict, judge_row
-from .steps import Entry, Pause, Send, Steps
+from .settle import AWAITS_PAYER
+from .steps import Entry, Pause, Send, Steps, change, reread
 
+NEVER_SENT = "recorded and never sent: giving its command sends it, resolving it as not_sent gives it up"
 _TO_BE_SENT = (State.SENT, State.OPENED)
 
 
@@ -52,7 +54,7 @@ def _recorded(account: Account, steps: Steps[object]) -> Steps[tuple[Row, ...]]:
             wanted: Sequence[Row] = effect.args[0]
             if any(row.state in _TO_BE_SENT for row in wanted):
                 steps.close()
-                intents = [_intent(row) for row in wanted]
+                intents = [_intent(account, row) for row in wanted]
                 return _judged(account, intents, (yield Entry("open", (intents, effect.args[1]))))
             written += tuple(wanted)
         try:
@@ -61,8 +63,19 @@ def _recorded(account: Account, steps: Steps[object]) -> Steps[tuple[Row, ...]]:
             fault = raised
 
 
-def _intent(row: Row) -> Row:
-    return evolve(row, state=State.OPENED, lease_until=None, sent_at=None, check_at=None)
+def _intent(account: Account, row: Row) -> Row:
+    """Whether its command has come by then is looked at once; nothing sends it by itself."""
+    return evolve(row, state=State.OPENED, lease_until=None, sent_at=None, check_at=account.now() + RECORDED_FOR_S)
+
+
+def given_up(row: Row) -> Steps[Row]:
+    """What becomes of an intent whose command has not come: a person is told; a window was never shown to a payer."""
+    if row.kind in AWAITS_PAYER:
+        moved = yield from change(row, "recorded, and never shown to a payer", state=State.NOT_SENT, check_at=None)
+    else:
+        moved = yield from change(row, "recorded, and its command never came", state=row.state, check_at=None,
+                                  attention=NEVER_SENT)
+    return moved if moved is not None else (yield from reread(row))
 
 
 def _judged(account: Account, wanted: Sequence[Row], opened: Sequence[tuple[Row, bool]]) -> tuple[Row, ...]:

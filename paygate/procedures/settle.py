@@ -12,7 +12,7 @@ from ..codec import dump, load
 from ..errors import NotSent, OutcomeUnknown, PaygateError, Refused
 from ..ledger.chain import altered
 from ..ledger.row import Kind, LedgerError, Line, Row, State, Taken
-from ..ledger.rules import is_absence_proven, next_check
+from ..ledger.rules import is_absence_proven, is_recorded, next_check
 from ..model import Payment
 from .account import Account
 from .outcome import Finding, Seen, credentials, declined, judge, not_asked, refusal_text
@@ -232,7 +232,7 @@ _WATCH = (5.0, 30.0)
 
 def watch(row: Row, account: Account, now: float) -> dict[str, Any]:
     """After an end: look again after ten minutes, an hour, a day (for a settle window of two minutes)."""
-    if row.check_at is None or now < row.check_at:
+    if row.check_at is None or now < row.check_at or is_recorded(row):
         return {}
     later = (*(w * account.settle_s for w in _WATCH[1:]), 86_400.0)
     return {"checks": row.checks + 1, "check_at": now + later[row.checks] if row.checks < len(later) else None}
