@@ -205,23 +205,30 @@ class ClientCall:
     """Load the PG's browser script from `script` and call `function` with `params`.
 
     `setup` names a function of that script to be called once before, with one argument.
+    `through` names what leads to `function`, each with its one argument: first a function of that script, then a method
+    of what the one before returned; `function` is then a method of what the last one returned.
     `params` may hold the payer's own data, so it never prints; `to_dict()` is for the payer's page.
-    `returns` says how the page learns the result: "callback", the function takes a callback as its second argument; or
-    "chain", it returns an object whose `success`, `error` and `cancel` each take a callback. What is to be handed to
-    `confirm` is what the callback was given, in a chain with `event`: the name of the one that was called.
+    `returns` says how the page learns the result: "callback", the function takes a callback as its second argument;
+    "chain", it returns an object whose `success`, `error` and `cancel` each take a callback; or "redirect", the script
+    itself takes the browser to the return_url. What is to be handed to `confirm` is what the callback was given, in a
+    chain with `event`: the name of the one that was called; or the query of the return_url.
     """
 
     script: str
     function: str
     params: Mapping[str, Any] = field(repr=False)
     setup: tuple[str, str] | None = None
-    returns: Literal["callback", "chain"] = "callback"
+    through: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
+    returns: Literal["callback", "chain", "redirect"] = "callback"
 
     def to_dict(self) -> dict[str, object]:
         """The neutral JSON a page acts on."""
         setup = None if self.setup is None else {"function": self.setup[0], "argument": self.setup[1]}
-        return {"type": "client_call", "script": self.script, "setup": setup, "function": self.function,
+        said = {"type": "client_call", "script": self.script, "setup": setup, "function": self.function,
                 "params": reveal_all(dict(self.params)), "returns": self.returns}
+        if self.through:
+            said["through"] = [{"function": name, "argument": reveal_all(given)} for name, given in self.through]
+        return said
 
 
 @frozen(kw_only=True)

@@ -96,6 +96,11 @@ def test_what_a_page_is_told_is_plain_data_with_secrets_revealed() -> None:
                               "setup": {"function": "pg.init", "argument": "shop"},
                               "params": {"phone": "010-1", "nested": {"a": ["b"]}}, "returns": "callback"}
     assert "010-1" not in repr(call)
+    method = ClientCall(script="https://pg.example/s.js", function="pay", params={}, returns="redirect",
+                        through=(("PG", "shop"), ("of", {"payer": Secret("ann")})))
+    assert method.to_dict()["through"] == [{"function": "PG", "argument": "shop"},
+                                           {"function": "of", "argument": {"payer": "ann"}}]
+    assert "ann" not in repr(method)
     assert Redirect("https://x.example/?token=t").to_dict() == {"type": "redirect", "url": "https://x.example/?token=t"}
     assert "token" not in repr(Redirect("https://x.example/?token=t"))
 

@@ -148,6 +148,57 @@ test("a chain that tells nothing still says what happened", async () => {
   assert.deepEqual(page.sent[0].fields, { event: "cancel", token: "t1" });
 });
 
+const THROUGH = { ...CALL, action: { ...CALL.action, setup: null, function: "request.pay", returns: "redirect",
+  through: [{ function: "PG", argument: "m1" }, { function: "of", argument: { payer: "ann" } }] } };
+
+/** A script whose one function returns an object, a method of which returns the one that pays. */
+function nested(outcome) {
+  const made = { calls: [] };
+  const payer = { request: { pay(...given) {
+    made.calls.push(["pay", given, this === payer.request]);
+    return outcome;
+  } } };
+  const merchant = { of(argument) {
+    made.calls.push(["of", argument, this === merchant]);
+    return payer;
+  } };
+  made.PG = argument => {
+    made.calls.push(["PG", argument]);
+    return merchant;
+  };
+  return made;
+}
+
+test("a method of a returned object is called on that object, and the script itself takes the payer back", async () => {
+  const { page, form } = shop(THROUGH), made = nested(new Promise(() => {}));
+  await page.submit(form);
+  await page.loaded({ PG: made.PG });
+  assert.deepEqual(made.calls, [["PG", "m1"], ["of", { payer: "ann" }, true], ["pay", [THROUGH.action.params], true]]);
+  assert.deepEqual([page.states.at(-1), page.sent, page.scripts.length], ["waiting", [], 1]);
+});
+
+test("a script that the page has already is not loaded again to reach a method of what it returns", async () => {
+  const { page, form } = shop(THROUGH);
+  page.window.PG = nested(undefined).PG;
+  await page.submit(form);
+  assert.deepEqual([page.scripts, page.states.at(-1)], [[], "waiting"]);
+});
+
+test("a promise that is broken, as when the payer closes the window, has the server look what came of it", async () => {
+  const { page, form } = shop(THROUGH), made = nested(Promise.reject(new Error("USER_CANCEL")));
+  await page.submit(form);
+  await page.loaded({ PG: made.PG });
+  await page.settled();
+  assert.deepEqual(page.sent, [{ action: COMPLETE, method: "post", fields: { token: "t1" } }]);
+});
+
+test("a script without the object that was to be returned says so", async () => {
+  const { page, form } = shop(THROUGH);
+  await page.submit(form);
+  await page.loaded({ PG: () => undefined });
+  assert.deepEqual([page.states.at(-1), page.isHeld(form), page.sent], ["script", false, []]);
+});
+
 test("a script that does not load says so, and the next click loads it again", async () => {
   const { page, form } = shop(CALL);
   await page.submit(form);

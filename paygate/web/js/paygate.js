@@ -103,9 +103,9 @@
   }
 
   /** The function that a dotted name says, bound to its owner.
-   * @param {string} path @returns {Function | undefined} */
-  function find(path) {
-    let owner, found = /** @type {any} */ (window);
+   * @param {string} path @param {any} [found] @returns {Function | undefined} */
+  function find(path, found = window) {
+    let owner;
     for (const name of path.split(".")) [owner, found] = [found, found?.[name]];
     return found?.bind?.(owner);
   }
@@ -225,12 +225,16 @@
       back(checkout, root, told);
     };
     try {
-      if (!find(action.function)) await load(action.script);
-      const named = find(action.function);
+      const { through = [] } = action;
+      if (!find((through[0] || action).function)) await load(action.script);
+      let owner;
+      for (const step of through) owner = find(step.function, owner)?.(step.argument);
+      const named = find(action.function, owner);
       if (!named) throw new TypeError(action.function);
       if (action.setup) find(action.setup.function)?.(action.setup.argument);
       say(root, "waiting");
       const chain = named(action.params, ...(action.returns === "callback" ? [finish] : []));
+      if (action.returns === "redirect") chain?.catch(() => finish({}));  // The payer closed it, or it never opened.
       if (action.returns === "chain") {
         for (const event of ["success", "error", "cancel"]) {
           chain[event]((/** @type {object} */ told) => finish({ ...told, event }));

@@ -6,15 +6,18 @@ export interface Redirect {
   url: string;
 }
 
-/** Load `script`, call `setup.function` with its argument, then `function` with `params`. */
+/** Load `script`, call `setup.function` with its argument, go `through` (each a method of what the one before returned),
+ * then call `function` with `params`. */
 export interface ClientCall {
   type: "client_call";
   script: string;
   setup: { function: string; argument: string } | null;
+  through?: { function: string; argument: unknown }[];
   function: string;
   params: Record<string, unknown>;
-  /** How the result comes: through a callback given as second argument, or through a chain of three. */
-  returns: "callback" | "chain";
+  /** How the result comes: through a callback given as second argument, through a chain of three, or not at all: the
+   * script takes the browser to the return address. */
+  returns: "callback" | "chain" | "redirect";
 }
 
 export interface Checkout {
