@@ -111,8 +111,8 @@ class Lane(Generic[W]):
         Raises: Busy, or what doing it raises.
         """
         job = Job(work, until)
-        job.loop = asyncio.get_running_loop()
-        job.waits = job.loop.create_future()
+        job.loop = loop = asyncio.get_running_loop()
+        job.waits = waits = loop.create_future()
         with self._guard:
             self._jobs.append(job)
             helps = self._helpers < self.width and self._helpers < len(self._jobs)
@@ -125,16 +125,19 @@ class Lane(Generic[W]):
                     self._helpers -= 1
                 if self._withdrawn(job):
                     raise LedgerError("the gateway is closed") from None
+        late = loop.call_later(max(0.0, until - monotonic()), _wake, (waits,))
         try:
-            done, _ = await asyncio.wait([job.waits], timeout=max(0.0, until - monotonic()))
-            if not done:
+            await waits
+            if not job.is_done:
                 if self._withdrawn(job):
                     raise Busy("it was busy for too long")
-                await job.waits
+                await _finished(job, loop)
         except asyncio.CancelledError:
             if not self._withdrawn(job):
-                await asyncio.wait([job.waits])
+                await _finished(job, loop)
             raise
+        finally:
+            late.cancel()
         return job.outcome()
 
     def hold(self, seconds: float) -> bool:
@@ -207,6 +210,15 @@ class Lane(Generic[W]):
             except ValueError:
                 return False
             return True
+
+
+async def _finished(job: Job[Any], loop: asyncio.AbstractEventLoop) -> None:
+    """Wait for a job that somebody has begun, however long it takes."""
+    while not job.is_done:
+        # Whoever does the job says so first and looks for the one to wake then: so one of the two is seen.
+        job.waits = waits = loop.create_future()
+        if not job.is_done:
+            await waits
 
 
 def _wake(waiting: Sequence[asyncio.Future[None]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
@@ -15,7 +16,7 @@ from ..wire import Response
 from .incoming import Incoming, take_all
 from .lines import Outline, is_readable
 from .lost import Call, Unusable
-from .outgoing import Letter
+from .outgoing import Address, Letter
 from .plain import Answer
 
 if TYPE_CHECKING:
@@ -207,8 +208,7 @@ async def aconnect(call: Call, outline: Outline, tls: ssl.SSLContext | None) -> 
     stream = AsyncStream()
     try:
         async with asyncio.timeout(call.patience_s()):
-            transport, _ = await loop.create_connection(lambda: stream, address.host, address.port,
-                                                        happy_eyeballs_delay=0.25)
+            transport = await _connected(loop, stream, address)
             if tls is not None:
                 secured = await loop.start_tls(transport, stream, tls, server_hostname=address.host)
                 # Never the plain one instead, whatever an event loop may return.
@@ -218,3 +218,21 @@ async def aconnect(call: Call, outline: Outline, tls: ssl.SSLContext | None) -> 
         stream.close()
         raise
     return AsyncLine(stream, outline)
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, stream: AsyncStream, address: Address) -> asyncio.Transport:
+    if not address.is_literal:
+        transport, _ = await loop.create_connection(lambda: stream, address.host, address.port,
+                                                    happy_eyeballs_delay=0.25)
+        return transport
+    # One address needs no race between several, which costs two tasks for each connection.
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, (address.host, address.port))
+        transport, _ = await loop.create_connection(lambda: stream, sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+    return transport

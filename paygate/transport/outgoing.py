@@ -38,6 +38,8 @@ class Address:
     port: int
     authority: str
     prefix: str
+    is_literal: bool = False
+    """Whether `host` is an IP address, with nothing to be resolved."""
 
 
 def parse_address(base_url: object) -> Address:
@@ -64,7 +66,7 @@ def parse_address(base_url: object) -> Address:
     shown = f"[{host}]" if bracketed else host
     default = _PORTS[parts.scheme]
     authority = shown if port in (None, default) else f"{shown}:{port}"
-    return Address(parts.scheme, host, port or default, authority, parts.path.rstrip("/"))
+    return Address(parts.scheme, host, port or default, authority, parts.path.rstrip("/"), is_literal=bool(literal))
 
 
 def _ip(host: str) -> str:
