@@ -45,6 +45,8 @@ class File:
                 file.check()
                 if file._writer is None:
                     file._writer = file.connect(monotonic() + patience_s, upgrades=upgrades)
+                    # Only now: on layered file systems, opening a file to write makes another one of it.
+                    file._opened = key = _which(path)
             except (OSError, sqlite3.Error) as error:
                 raise LedgerError(f"{path.name} cannot be opened: {error}") from None
             cls._files[key] = file
@@ -61,21 +63,32 @@ class File:
         self._pid = os.getpid()
         self._held: list[Lane[Any]] = []
         self.applied: Sequence[migrate.Migration] = ()
+        self._opened: tuple[int, int] | None = None
+        """Which file was opened."""
         self._lost = False
         """Whether this process was forked while a connection was in use."""
         forks.tell(self)
 
     def check(self) -> None:
-        """Raises: LedgerError where this process inherited a connection."""
+        """Raises: LedgerError where this process inherited a connection, or its path leads to this file no longer."""
         if self._lost or self._pid != os.getpid():
             raise LedgerError(f"{self.path.name}: this process was forked while the ledger was open, so it cannot use "
                               "it safely; fork before connecting, or start the process anew")
+        # What is written to a file that nobody else finds is not known to the next process: it would charge again.
+        try:
+            if self._opened in (None, _which(self.path)):
+                return
+        except OSError:
+            pass
+        raise LedgerError(f"{self.path.name} was moved, deleted or replaced while this process had it open, so nothing "
+                          "is written any more; put the file back, or start the process anew")
 
     def connect(self, until: float, *, upgrades: bool = False) -> sqlite3.Connection:
         """A new connection that is durable; its tables are those of this paygate.
 
         Raises: LedgerError, sqlite3.Error.
         """
+        self.check()  # Opened where it is gone, it would be made.
         before = None if os.getpid() == _STARTED else shared_locks()
         db = sqlite3.connect(self.path, timeout=_left(until), isolation_level=None, check_same_thread=False)
         try:
@@ -165,7 +178,8 @@ class File:
                 answers.append((job, _told(db, job.work, shared=len(live) > 1)))
             if live:
                 db.execute("COMMIT")
-        except sqlite3.Error as error:
+                self.check()
+        except (LedgerError, sqlite3.Error) as error:
             _roll_back(db)
             self._fail(live, error)
         except BaseException:
@@ -237,7 +251,11 @@ def _made(path: Path) -> tuple[int, int]:
         pass
     if path.is_dir():
         raise LedgerError(f"{path.name} cannot be opened: it is a directory")
-    about = path.stat()
+    return _which(path)
+
+
+def _which(path: Path) -> tuple[int, int]:
+    about = os.stat(path)
     return about.st_dev, about.st_ino
 
 
