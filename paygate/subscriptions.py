@@ -133,6 +133,8 @@ class Subscription:
     last_paid_at: datetime | None = field(default=None, validator=aware)
     ends_at: datetime | None = field(default=None, validator=aware)
     unrecorded: bool = False
+    renewed_by: tuple[str, ...] = field(default=(), repr=False)
+    """The PG's ids of the payments by which it renewed it, where it names them: none of them is missed then."""
 
 
 When = Literal["now", "period_end"]

@@ -19,11 +19,13 @@ from .checkout import confirm_row, hint_of, ours, prepare
 from .outcome import credentials, not_asked, not_sent
 from .renewals import alone, none_in_doubt
 from .settle import payment_of
-from .steps import Steps
+from .steps import Steps, change, open_rows
 from .talk import Talk
 from .unheard import unsent
 
 Change = Callable[[Subscription], Flow[None]]
+
+WATCHED_AFTER_S = 3600.0
 
 
 def subscribe(account: Account, command: Subscribe) -> Steps[Checkout]:
@@ -34,7 +36,23 @@ def subscribe(account: Account, command: Subscribe) -> Steps[Checkout]:
     account.require(Capability.SUBSCRIBE)
     account.check(command)
     row = new_row(account, Kind.SUBSCRIBE, command.order_id, command, money=command.money)
+    yield from unsent(_watched(account, command.order_id), command.order_id)
     return (yield from prepare(account, row, partial(account.provider.subscribe, command)))
+
+
+def place(account: Account) -> str:
+    """Under what the ledger keeps when to look for renewals (periods.py)."""
+    return f"{account.scope}/periods"
+
+
+def _watched(account: Account, order_id: str) -> Steps[None]:
+    """From now on its renewals are looked for, whoever learns that it has begun."""
+    now = account.now()
+    fresh = Row(gateway=place(account), kind=Kind.EVENT, id=order_id, order_id=order_id, digest="", state=State.OPENED,
+                opened_at=now, check_at=now + WATCHED_AFTER_S)
+    (row, is_new), = yield from open_rows([fresh], "its renewals are looked for")
+    if not is_new and row.state is State.NOT_SENT:
+        yield from change(row, "begun again", state=State.OPENED, check_at=now + WATCHED_AFTER_S)
 
 
 def confirm_subscription(account: Account, order_id: str, query: Mapping[str, str]) -> Steps[Subscription | None]:

@@ -22,6 +22,7 @@ from ..procedures import early as _early
 from ..procedures import facts as _facts
 from ..procedures import inbox as _inbox
 from ..procedures import listing as _listing
+from ..procedures import periods as _periods
 from ..procedures import receive as _receive
 from ..procedures.receive import NoRecord
 from ..procedures.reconcile import Report
@@ -190,6 +191,7 @@ class Base(Generic[G]):
             yield from self._announced(gate)
             report: Report = yield do(gate.reconcile, limit)
             yield do(gate._run, _listing.listed(gate._account, report))
+            yield do(gate._run, _periods.renewed(gate._account, limit, report))
             work.reports[gate.name] = report
             yield from self._early_steps(gate)
             rows: list[Row] = yield do(gate._run, _inbox.untold(gate._account, limit, self._handlers))

@@ -78,7 +78,7 @@ def read(content: Any, order_id: str, offset_hours: int, vat_percent: int) -> Su
         order_id=order_id, provider_id=str(fields.number(held.get("id"), "the subscription's id")),
         status=words.SUBSCRIPTION_STATUSES[word], money=gross(_net(held), vat_percent),
         every=Interval(units[unit], count), next_due_at=at("nextPaymentDate"), last_paid_at=at("lastPaymentDate"),
-        ends_at=at("endDate"))
+        ends_at=at("endDate"), renewed_by=tuple(sorted(known(held).renewals)))
 
 
 def _net(held: fields.Record) -> Money:
