@@ -5,8 +5,11 @@ The PG's journal is the judge: each order once, and none lost.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,11 +22,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one,
 
 import victims
 from real_pg import RealPG, emulator_of
+from trials import is_locked
 from victims import Child, Nursery, open_ledger
 
-from paygate import BillingKey, DatedCharge, Gateway, KeyVault, Money, Schedule, connect, new_vault_key
+from paygate import BillingKey, DatedCharge, Gateway, KeyVault, Money, Schedule, connect, connect_async, new_vault_key
 from paygate.ledger.row import Book, Row
 from paygate.testing.fakepg import FAKEPG
+from paygate.testing.virtual_clock import VirtualClock
 
 _VAULT_KEY = new_vault_key().reveal()
 _count = 0
@@ -41,6 +46,8 @@ class Crew:
         self.orders = [f"o{n}" for n in range(due)]
         self.children: list[Child] = []
         self._stack = ExitStack()
+        self._lock = threading.RLock()
+        self.kills = 0
 
     def __enter__(self) -> Self:
         self.folder.mkdir()
@@ -48,12 +55,11 @@ class Crew:
             self.pg = stack.enter_context(RealPG(emulator_of("fakepg")))
             self.clock = self.pg.emulator.clock
             self.pg.emulator.controls()["issue_key"](key="key-1")
-            with self.gate(self.where) as gate:
-                due_at = self.clock.now() + timedelta(seconds=0.05)
+            due_at = self.clock.now() - timedelta(minutes=1)
+            with self.gate(self.where, VirtualClock(due_at - timedelta(minutes=1))) as gate:  # Written down in time.
                 gate.schedule(Schedule(billing_key=BillingKey(self.name, "key-1"), run_by="paygate", charges=[
                     DatedCharge(order_id=order, due_at=due_at, money=Money(14_000, "KRW"), title="Tea")
                     for order in self.orders]))
-            time.sleep(0.1)  # Until they are due by every process's own clock.
             stack.callback(self._end)
             self._stack = stack.pop_all()
         return self
@@ -66,13 +72,17 @@ class Crew:
             if not child.is_dead:
                 child.kill()
 
-    def gate(self, where: str) -> Gateway:
+    def gate(self, where: str, clock: VirtualClock | None = None) -> Gateway:
         """A gateway in this process, whose clock can be turned; it closes its ledger."""
         return connect(FAKEPG, self.pg.emulator.settings(), ledger=where, name=self.name, base_url=self.pg.base_url,
-                       clock=self.clock, vault=KeyVault(_VAULT_KEY))
+                       clock=clock or self.clock, vault=KeyVault(_VAULT_KEY))
 
     def start(self, count: int, verb: str = "work", where: str | None = None) -> list[Child]:
         """So many worker processes begin."""
+        with self._lock:
+            return self._started(count, verb, where)
+
+    def _started(self, count: int, verb: str, where: str | None) -> list[Child]:
         made = [self.nursery.fork({
             "provider": "fakepg", "settings": self.pg.emulator.settings(), "base_url": self.pg.base_url,
             "ledger": where or self.where, "name": self.name, "verb": verb, "said": {}, "vault": _VAULT_KEY,
@@ -80,6 +90,53 @@ class Crew:
             for n in range(count)]
         self.children += made
         return made
+
+    def feed(self) -> None:
+        """Make jobs of all that is due, as Procrastinate's periodic task does each second."""
+        import procrastinate
+
+        from paygate.workers.procrastinate import install
+
+        async def fed() -> None:
+            app = procrastinate.App(connector=procrastinate.PsycopgConnector(
+                conninfo=self.where, min_size=1, max_size=2))
+            async with app.open_async(), connect_async(
+                    FAKEPG, self.pg.emulator.settings(), ledger=self.where, name=self.name, clock=self.clock,
+                    base_url=self.pg.base_url, vault=KeyVault(_VAULT_KEY)) as gate:
+                install(app, gate)
+                if not await app.check_connection_async():
+                    await app.schema_manager.apply_schema_async()
+                await app.tasks[f"paygate.{self.name}.feed"](timestamp=0)
+
+        asyncio.run(asyncio.wait_for(fed(), victims.PATIENCE_S))
+
+    def kill_one_and_replace_it(self, verb: str = "work") -> None:
+        """kill -9 for one of those that live, whoever it is; a new one takes its place."""
+        with self._lock:
+            living = [child for child in self.children if not child.is_dead]
+            if living:
+                random.choice(living).kill()
+                self._started(1, verb, None)
+                self.kills += 1
+
+    def kill_all(self) -> None:
+        """kill -9 for everybody."""
+        with self._lock:
+            for child in self.children:
+                child.kill()
+
+    def stop_all(self) -> None:
+        """SIGSTOP for everybody who lives; nobody of them holds the file's lock then, which nobody could end."""
+        end = time.monotonic() + victims.PATIENCE_S
+        while True:
+            for child in self.children:
+                child.stop()
+            if not is_locked(self.where):
+                return
+            assert time.monotonic() < end, "the ledger stays locked"
+            for child in self.children:
+                child.go_on()
+            time.sleep(0.002)
 
     def until_charged(self, count: int) -> None:
         """Wait until the PG took so many."""
@@ -97,7 +154,8 @@ class Crew:
             time.sleep(0.002)
 
     def finish(self, where: str | None = None) -> None:
-        """Turn the clock past every lease, and have this process do what is left."""
+        """Turn the clock past every lease, and have this process do what is left. Nobody else may be at it any more."""
+        self.until(lambda: self.pg.is_quiet, "the PG has not done all that was asked")
         with self.gate(where or self.where) as gate:
             for _ in range(6):
                 self.clock.advance(700)

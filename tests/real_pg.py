@@ -77,6 +77,10 @@ class RealPG:
     """
     port: int = 0
     _plans: list[tuple[str, str, Callable[[], Any]]] = field(factory=list)
+    _open: set[socket.socket] = field(factory=set)
+    _waiting: set[socket.socket] = field(factory=set)
+    """Open connections with nothing to be done, unless there is something to be read."""
+    _is_taking: bool = False
     _listener: socket.socket = field(init=False)
     _over: threading.Event = field(factory=threading.Event)
     _threads: list[threading.Thread] = field(factory=list)
@@ -104,6 +108,16 @@ class RealPG:
         """Do something once, when a request of that kind passes that point."""
         self._plans.append((kind, point, do))
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it has done all that was ever asked of it: what a dead client had sent before, too."""
+        if select.select([self._listener], [], [], 0)[0] or self._is_taking:
+            return False
+        with self.lock:
+            made = list(self._open)
+        # What can be read has not been taken, so a connection that waits and cannot be read has nothing in it.
+        return all(one in self._waiting and not _can_be_read(one) for one in made)
+
     def count(self, kind: str, point: str = "body") -> int:
         """How many requests of a kind passed a point."""
         return self.arrived.count((kind, point))
@@ -116,13 +130,19 @@ class RealPG:
     def _accept(self) -> None:
         while not self._over.is_set():
             try:
+                select.select([self._listener], [], [])
+                self._is_taking = True
                 connection, _ = self._listener.accept()
-            except OSError:
+            except (OSError, ValueError):
                 return
+            with self.lock:
+                self._open.add(connection)
+            self._is_taking = False
             self.connections += 1
             self._start(self._serve, connection, self.connections)
 
     def _serve(self, connection: socket.socket, number: int) -> None:
+        accepted = connection
         with connection:
             try:
                 if self.at_connection is not None and number == self.at_connection[0]:
@@ -135,6 +155,8 @@ class RealPG:
                 pass  # The client is gone.
             finally:
                 connection.close()
+                with self.lock:
+                    self._open.discard(accepted)
 
     def _one(self, connection: socket.socket) -> bool:
         """Serve one request; False where the connection is over."""
@@ -169,8 +191,12 @@ class RealPG:
         self._pass(kind, "answered")
         if "connection: close" not in head.lower():
             return True
-        while connection.recv(1000):
-            pass
+        self._waiting.add(connection)  # For nothing but its end.
+        try:
+            while connection.recv(1000):
+                pass
+        finally:
+            self._waiting.discard(connection)
         self._pass(kind, "read")
         return False
 
@@ -185,14 +211,18 @@ class RealPG:
     def _peek(self, connection: socket.socket) -> bytes:
         """The whole first request where it is there already, without taking it."""
         end, seen = time.monotonic() + 60, b""
-        while not self._over.is_set() and time.monotonic() < end:
-            if not select.select([connection], [], [], 0.2)[0]:
-                continue
-            seen = connection.recv(65536, socket.MSG_PEEK)
-            if not seen or self._is_whole(seen):
-                return seen
-            time.sleep(0.001)
-        return b""
+        self._waiting.add(connection)
+        try:
+            while not self._over.is_set() and time.monotonic() < end:
+                if not select.select([connection], [], [], 0.2)[0]:
+                    continue
+                seen = connection.recv(65536, socket.MSG_PEEK)
+                if not seen or self._is_whole(seen):
+                    return seen
+                time.sleep(0.001)
+            return b""
+        finally:
+            self._waiting.discard(connection)
 
     @staticmethod
     def _is_whole(data: bytes) -> bool:
@@ -229,6 +259,13 @@ class RealPG:
 
     def _is_gone(self, connection: socket.socket) -> bool:
         return bool(select.select([connection], [], [], 0)[0]) and connection.recv(1, socket.MSG_PEEK) == b""
+
+
+def _can_be_read(connection: socket.socket) -> bool:
+    try:
+        return bool(select.select([connection], [], [], 0)[0])
+    except (OSError, ValueError):
+        return True  # It is being closed just now.
 
 
 def _length(head: str) -> int:

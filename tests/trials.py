@@ -66,7 +66,7 @@ def lock(where: str) -> Iterator[None]:
         connection.close()
 
 
-def _is_locked(where: str) -> bool:
+def is_locked(where: str) -> bool:
     """Whether somebody holds what others have to wait for to write the ledger."""
     if where.startswith("postgresql:"):
         import psycopg
@@ -187,7 +187,7 @@ class Trial:
         assert self.child is not None
         self.child.until_stopped()
         end = time.monotonic() + victims.PATIENCE_S
-        while _is_locked(self.where):
+        while is_locked(self.where):
             assert time.monotonic() < end, "the ledger stays locked"
             self.child.go_on()
             time.sleep(0.002)

@@ -101,7 +101,7 @@ def outcome(result: object, error: BaseException | None) -> dict[str, Any]:
 def do(job: Mapping[str, Any], gate: Any) -> Any:
     """Make the one call of a job."""
     if job["verb"] == "work":
-        return work(gate, concurrent=4, poll_s=0.01, stop=_told_to_stop())
+        return work(gate, concurrent=4, poll_s=0.01, stop=_told_to_stop(job))
     if job["verb"] == "procrastinate":
         return _on_procrastinate(job, gate)
     if job["verb"] in ("reconcile", "run_due"):
@@ -113,9 +113,10 @@ def do(job: Mapping[str, Any], gate: Any) -> Any:
     return getattr(gate, job["verb"])(command(job["provider"], job["verb"], job["said"]))
 
 
-def _told_to_stop() -> asyncio.Event:
+def _told_to_stop(job: Mapping[str, Any]) -> asyncio.Event:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    Path(f"{job['diary']}.listens").touch()
     return stop
 
 
@@ -274,6 +275,11 @@ class Child:
         """kill -9, and wait until it is dead: nothing of it runs any more."""
         os.kill(self.pid, signal.SIGKILL)
         self._until("Z")
+
+    @property
+    def listens(self) -> bool:
+        """Whether it would hear of SIGTERM."""
+        return Path(f"{self._diary}.listens").exists()
 
     def terminate(self) -> None:
         """SIGTERM: it may end what it has begun."""
