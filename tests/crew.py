@@ -21,7 +21,7 @@ from typing import Any, Self
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
 
 import victims
-from real_pg import RealPG, emulator_of
+from real_pg import LastingFakePG, RealPG
 from trials import is_locked
 from victims import Child, Nursery, open_ledger
 
@@ -29,6 +29,14 @@ from paygate import BillingKey, DatedCharge, Gateway, KeyVault, Money, Schedule,
 from paygate.ledger.row import Book, Row
 from paygate.testing.fakepg import FAKEPG
 from paygate.testing.virtual_clock import VirtualClock
+
+
+class TakesAll(LastingFakePG):
+    """A PG that charges again whatever is asked for again: nothing of what is judged is its merit."""
+
+    def is_used(self, order_id: str) -> bool:
+        return False
+
 
 _VAULT_KEY = new_vault_key().reveal()
 _count = 0
@@ -52,7 +60,7 @@ class Crew:
     def __enter__(self) -> Self:
         self.folder.mkdir()
         with ExitStack() as stack:
-            self.pg = stack.enter_context(RealPG(emulator_of("fakepg")))
+            self.pg = stack.enter_context(RealPG(TakesAll(VirtualClock(ticking=True))))
             self.clock = self.pg.emulator.clock
             self.pg.emulator.controls()["issue_key"](key="key-1")
             due_at = self.clock.now() - timedelta(minutes=1)
