@@ -191,7 +191,7 @@ def test_a_check_that_finds_out_that_it_does_not_fit_says_why() -> None:
     subject = subject_of(FAKEPG, emulator=Quiet)
     result = run_one(subject, CHECKS["a_declined_charge_is_told_as_declined_and_takes_nothing"], "sync", None)
 
-    assert (result.verdict, result.why) == ("not here", "the emulator has no control next_charge(outcome, message=…)")
+    assert (result.verdict, result.why) == ("not here", "the emulator has no control next_charge('failed', message=…)")
 
 
 # Nothing is switched off silently

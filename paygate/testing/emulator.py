@@ -16,6 +16,7 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
+from ..model import DeclineReason
 from ..money import Money
 from ..wire import Response
 from . import pages
@@ -175,8 +176,9 @@ class Emulator:
     """The API's "METHOD /path", each parameter written `{}`, for a person who chooses where a fault is dialled."""
     tells_mode: bool = False
     """Whether this PG's records of payments say if they are of test or live mode."""
-    decline_reasons: Sequence[str] = ("declined",)
-    """Texts of a decline for a person who plays the payer to choose from."""
+    decline_reasons: Mapping[str, DeclineReason] = {"declined": DeclineReason.UNMAPPED}
+    """Texts of a decline, for a person who plays the payer to choose from and as the `message` of a control
+    `next_charge`; each with what the PG means by it."""
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
         self.clock = clock or VirtualClock()
@@ -229,6 +231,9 @@ class Emulator:
     def lie(self, kind: FaultKind, call: Call, truth: Response) -> Response:
         """The answer to give where the PG did what was asked but says something else (LIE_FAILED, WRONG_…)."""
         return truth
+
+    def sign_hooks(self) -> None:
+        """Sign the webhooks from now on, where the PG sends signed and unsigned ones."""
 
     def unauthorized(self) -> Response:
         """The PG's answer to a token it does not accept."""

@@ -23,9 +23,9 @@ from .bench import BACK, Bench
 C = Capability
 
 
-def begun(bench: Bench) -> Subscription:
+def begun(bench: Bench, **changes: Any) -> Subscription:
     """A subscription that runs."""
-    command = bench.subscribe()
+    command = bench.subscribe(**changes)
     query = bench.browse(bench.do("subscribe", command).action)
     found: Subscription = bench.do("confirm_subscription", command.order_id, query)
     return found

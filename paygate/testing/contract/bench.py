@@ -273,10 +273,20 @@ class Bench:
 
         Raises: NotHere where the emulator cannot.
         """
+        self.next_charge("failed", **({} if message is None else {"message": message}))
+
+    def next_charge(self, outcome: str, **said: str) -> None:
+        """Decide how the next charge of a key ends, now or dated.
+
+        Raises: NotHere where the emulator cannot.
+        """
         control = self.pg.controls().get("next_charge")
-        if control is None:
-            raise NotHere("the emulator has no control next_charge(outcome, message=…)")
-        control("failed", **({} if message is None else {"message": message}))
+        try:
+            if control is None:
+                raise ValueError
+            control(outcome, **said)
+        except (TypeError, ValueError):
+            raise NotHere(f"the emulator has no control next_charge({outcome!r}, message=…)") from None
 
     def settle(self) -> None:
         """Troubles are over: time passes, and the merchant reconciles now and then."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from attrs import frozen
 
 from ...capability import Capability
+from ...commands import Schedule
 from ...model import Payment
 from .acts import Cancels, Charges, Schedules
 from .acts_of_subscriptions import Renews, begun
 from .bench import Bench
+from .origins import SLACK_S, origins
 from .subject import Subject, why_not
 from .tape import Making, Tape, recorded
 from .told import NotHere
@@ -29,6 +32,8 @@ class Tale:
     making: Callable[[Bench], Making]
     asks: bool = False
     """Whether the flow itself moves money."""
+    origin: str | None = None
+    """Where its payment comes from, where that is not the plainest origin of all."""
 
     def tape(self, bench: Bench) -> Tape:
         """Record it."""
@@ -71,12 +76,13 @@ def _looked_up(state: Callable[[Bench], Payment]) -> Callable[[Bench], Making]:
     return making
 
 
-def _paid(bench: Bench) -> Payment:
+def _paid(bench: Bench, origin: str | None = None) -> Payment:
+    bench.origin = origin or bench.origin
     return bench.paid()
 
 
-def _partly_back(bench: Bench) -> Payment:
-    payment = bench.paid()
+def _partly_back(bench: Bench, origin: str | None = None) -> Payment:
+    payment = _paid(bench, origin)
     part = bench.story.cancel_part or bench.won(payment.money.amount // 2)
     made: Payment = bench.do("cancel", bench.cancel(payment.order_id, part.amount)).payment
     return made
@@ -129,6 +135,47 @@ def _dated(bench: Bench) -> Making:
     return partial(bench.provider.find_schedule, command.charges[0].order_id)
 
 
+def _executed(bench: Bench, outcome: str = "paid") -> Schedule:
+    """A dated charge whose time has come, and that ended so.
+
+    Raises: NotHere where the emulator cannot make it end so.
+    """
+    command = bench.schedule(bench.clock.now() + timedelta(days=2))
+    bench.do("schedule", command)
+    if outcome != "paid":
+        bench.next_charge(outcome)
+    bench.clock.advance(2 * 86_400 + SLACK_S)
+    return command
+
+
+def _dated_that(outcome: str) -> Callable[[Bench], Making]:
+    def making(bench: Bench) -> Making:
+        command = _executed(bench, outcome)
+        return partial(bench.provider.find_schedule, command.charges[0].order_id)
+    return making
+
+
+def _listed_that(outcome: str | None) -> Callable[[Bench], Making]:
+    def making(bench: Bench) -> Making:
+        start = bench.clock.now()
+        command = bench.schedule() if outcome is None else _executed(bench, outcome)
+        if outcome is None:
+            bench.do("schedule", command)
+        end = command.charges[0].due_at + timedelta(days=1)
+        return partial(bench.provider.schedules, command.billing_key.value, start, end)
+    return making
+
+
+def _listing(bench: Bench) -> Making:
+    start = bench.clock.now()
+    _partly_back(bench) if bench.claims(C.CANCEL_PARTLY) else bench.paid()
+    return partial(bench.provider.listing, start, bench.clock.now() + timedelta(minutes=1))
+
+
+def _of(state: Callable[..., Payment], origin: str) -> Callable[[Bench], Payment]:
+    return lambda bench: state(bench, origin)
+
+
 def _key(bench: Bench) -> Making:
     return partial(bench.provider.lookup_key, bench.key().value, bench.gate.name)
 
@@ -154,7 +201,18 @@ TALES: tuple[Tale, ...] = (
     Tale("lookup_of_partly_back", (C.LOOKUP, C.CANCEL_PARTLY), _looked_up(_partly_back)),
     Tale("lookup_of_all_back", (C.LOOKUP, C.CANCEL), _looked_up(_all_back)),
     Tale("lookup_of_failed", (C.LOOKUP,), _looked_up(_failed)),
+    Tale("find_of_window_partly_back", (C.FIND, C.CANCEL_PARTLY), _found(_of(_partly_back, "window")), origin="window"),
+    Tale("lookup_of_window_partly_back", (C.LOOKUP, C.CANCEL_PARTLY), _looked_up(_of(_partly_back, "window")),
+         origin="window"),
+    Tale("lookup_of_dated_partly_back", (C.LOOKUP, C.CANCEL_PARTLY), _looked_up(_of(_partly_back, "dated")),
+         origin="dated"),
     Tale("find_schedule", (C.FIND_SCHEDULE, C.SCHEDULE), _dated),
+    Tale("find_schedule_of_paid", (C.FIND_SCHEDULE, C.SCHEDULE), _dated_that("paid")),
+    Tale("find_schedule_of_declined", (C.FIND_SCHEDULE, C.SCHEDULE), _dated_that("failed")),
+    Tale("schedules", (C.SCHEDULES, C.SCHEDULE), _listed_that(None)),
+    Tale("schedules_of_paid", (C.SCHEDULES, C.SCHEDULE), _listed_that("paid")),
+    Tale("schedules_of_declined", (C.SCHEDULES, C.SCHEDULE), _listed_that("failed")),
+    Tale("listing", (C.LISTING,), _listing),
     Tale("lookup_key", (C.LOOKUP_KEY,), _key),
     Tale("subscription", (C.SUBSCRIBE,), _subscription),
 )
@@ -164,7 +222,8 @@ BY_NAME = {tale.name: tale for tale in TALES}
 def here(*wanted: str) -> Callable[[Subject], Iterable[str]]:
     """The cases of a check that looks at tales: those of the wanted ones (all) that this provider's claims allow."""
     def cases(subject: Subject) -> Iterable[str]:
-        return [t.name for t in TALES if (not wanted or t.name in wanted) and why_not(subject, t.needs) is None]
+        return [t.name for t in TALES if (not wanted or t.name in wanted) and why_not(subject, t.needs) is None
+                and (t.origin is None or t.origin in origins(subject)[1:])]
     return cases
 
 

@@ -25,11 +25,11 @@ def _signs(subject: Subject) -> bool:
     from ..contract.checks import signatures
     from ..contract.told import NotHere
 
-    if signatures._signs(subject) is not None:
+    if signatures.signs(subject) is not None:
         return False
     try:
         with Bench(subject) as bench:
-            return bool(signatures._signed(bench))
+            return bool(signatures.signed(bench))
     except NotHere:
         return False
 

@@ -46,32 +46,6 @@ def a_charge_takes_exactly_its_money_once(bench: Bench) -> None:
     _named(bench, command.order_id, payment, since, "a charge")
 
 
-@check(C.CHARGE)
-def amounts_of_every_size_are_taken_to_the_unit(bench: Bench) -> None:
-    """Not rounded, not a hundredfold, not a hundredth."""
-    least = bench.subject.spec.profile.minimum.value
-    floor = least.amount if least is not None and least.currency == bench.currency else 1
-    for amount in (floor, 100, 999, 1_000, 10_003, 12_345, 99_990, 123_456, 1_000_000, 9_876_543):
-        if amount < floor or amount % 10 in (1, 2):
-            continue
-        command = bench.charge(money=bench.won(amount))
-        since = len(bench.journal)
-        payment = bench.do("charge", command)
-        expect(payment.money == bench.won(amount), f"{bench.won(amount)} were charged, and {payment.money} are told")
-        _once(bench, since, bench.won(amount), f"a charge of {bench.won(amount)}")
-
-
-@check(C.CHARGE)
-def every_declared_currency_is_taken_to_its_minor_unit(bench: Bench) -> None:
-    """1,250 of a currency with two decimals are 12.50, at the PG too."""
-    for currency in bench.subject.spec.profile.currencies.value:
-        money = Money(10 ** EXPONENT[currency] * 1_200 + 50, currency)
-        command, since = bench.charge(money=money), len(bench.journal)
-        payment = bench.do("charge", command)
-        expect(payment.money == money, f"{money} were charged, and {payment.money} are told")
-        _once(bench, since, money, f"a charge of {money}")
-
-
 @check(C.CHARGE, faces=SYNC)
 def the_flow_of_a_charge_tells_what_the_journal_holds(bench: Bench) -> None:
     """By itself, without a core that looks again where something does not fit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ....capability import Capability
@@ -23,10 +24,7 @@ NOBODYS = "zz 8841 quux frobnicated"
 def _declined(bench: Bench, message: str | None = None) -> tuple[Any, Any]:
     command = bench.charge()
     since = len(bench.journal)
-    try:
-        bench.decline_next(message)
-    except (TypeError, ValueError):
-        raise NotHere("the emulator's next_charge takes no such message") from None
+    bench.decline_next(message)
     told = bench.ask("charge", command)
     expect(bench.charges(since) == 0, "a declined charge took money")
     return command, told
@@ -58,6 +56,23 @@ def words_that_stand_in_no_table_are_unmapped_and_not_guessed(bench: Bench) -> N
     _, told = _declined(bench, NOBODYS)
     expect(isinstance(told.error, Declined), f"the PG declined, and the charge {told}")
     expect(told.error.reason is DeclineReason.UNMAPPED, f"{NOBODYS!r} was taken for {told.error.reason}")
+
+
+@check(C.CHARGE, faces=SYNC)
+def every_word_for_a_decline_has_the_reason_that_the_pg_means_by_it(bench: Bench) -> None:
+    """A wrong one sends the payer the wrong way: to another card, where only the balance is too small."""
+    meant = bench.pg.decline_reasons
+    if not isinstance(meant, Mapping):
+        raise NotHere("the emulator does not say what its words for a decline mean")
+    for words, reason in meant.items():
+        _, told = _declined(bench, words)
+        expect(isinstance(told.error, Declined), f"the PG declined with {words!r}, and the charge {told}")
+        expect(told.error.reason is reason, f"by {words!r} the PG means {reason}; it is told as {told.error.reason}")
+        command = bench.charge()
+        bench.decline_next(words)
+        alone = bench.say(bench.provider.charge(command))
+        why = getattr(alone.error if isinstance(alone.error, Declined) else alone.value, "reason", None)
+        expect(why is reason, f"by {words!r} the PG means {reason}; the flow tells {why}")
 
 
 @check(C.CHARGE, cases=tuple(WORDS), faces=SYNC)
@@ -116,15 +131,9 @@ def a_failed_payment_is_found_as_failed(bench: Bench) -> None:
 @check(C.CHARGE)
 def a_refusal_without_a_record_is_not_a_payment(bench: Bench) -> None:
     """The PG says no and keeps nothing: no money moved, and nothing is invented."""
-    control = bench.pg.controls().get("next_charge")
-    if control is None:
-        raise NotHere("the emulator has no control next_charge")
     command = bench.charge()
     since = len(bench.journal)
-    try:
-        control("code")
-    except (TypeError, ValueError):
-        raise NotHere("the emulator refuses nothing without a record") from None
+    bench.next_charge("code")
     told = bench.ask("charge", command)
     expect(isinstance(told.error, PaygateError) and bench.charges(since) == 0, f"the PG refused, and the charge {told}")
     bench.settle()
@@ -135,14 +144,8 @@ def a_refusal_without_a_record_is_not_a_payment(bench: Bench) -> None:
 @check(C.CHARGE)
 def a_payment_that_is_pending_is_not_paid_and_not_failed(bench: Bench) -> None:
     """Pending is a value; only the PG ends it."""
-    control = bench.pg.controls().get("next_charge")
-    try:
-        if control is None:
-            raise ValueError
-        command = bench.charge()
-        control("pending")
-    except (TypeError, ValueError):
-        raise NotHere("the emulator leaves no charge pending") from None
+    command = bench.charge()
+    bench.next_charge("pending")
     since = len(bench.journal)
     told = bench.ask("charge", command)
     expect(told.is_yes and told.value.status is PaymentStatus.PENDING and bench.charges(since) == 0,

@@ -48,7 +48,7 @@ def _money(tape: Tape) -> int | None:
     return _money_of(tape.told)
 
 
-@check(cases=here(*ASKS, "find_of_paid", "lookup_of_paid", "find_schedule", "subscription"), faces=SYNC)
+@check(cases=here(*ASKS, "find_of_paid", "lookup_of_paid", "find_schedule", "schedules", "subscription"), faces=SYNC)
 def the_amount_told_is_the_pgs_and_not_what_was_asked_for(bench: Bench, case: str) -> None:
     """A provider that repeats the command instead of the answer hides every wrong amount from the core."""
     tape = listened(bench, case)
@@ -59,7 +59,8 @@ def the_amount_told_is_the_pgs_and_not_what_was_asked_for(bench: Bench, case: st
         expect(_money_of(told) != money, f"every answer said {(money or 0) + 1}, and the flow still {told}")
 
 
-@check(cases=here("refund", "find_of_partly_back", "lookup_of_partly_back"), faces=SYNC)
+@check(cases=here("refund", "find_of_partly_back", "lookup_of_partly_back", "find_of_window_partly_back",
+                  "lookup_of_window_partly_back", "lookup_of_dated_partly_back"), faces=SYNC)
 def what_was_given_back_is_told_as_the_pg_has_it(bench: Bench, case: str) -> None:
     """A refund that is told as asked for, whatever the PG answers, is a refund nobody saw."""
     tape = listened(bench, case)
@@ -82,7 +83,7 @@ def a_currency_that_the_pg_states_is_compared(bench: Bench, case: str) -> None:
         expect(money is None or money.currency != ours, f"every answer said another currency, and the flow {told}")
 
 
-@check(cases=here(*ASKS, "find_of_paid", "lookup_of_paid", "find_schedule"), faces=SYNC)
+@check(cases=here(*ASKS, "find_of_paid", "lookup_of_paid", "find_schedule", "schedules"), faces=SYNC)
 def the_order_told_is_the_pgs_and_not_what_was_asked_for(bench: Bench, case: str) -> None:
     """The answer to another order's charge must show as one."""
     tape = listened(bench, case)

@@ -189,9 +189,6 @@ def a_flow_reaches_for_nothing_but_its_requests(bench: Bench, case: str) -> None
 @check(faces=SYNC)
 def what_says_that_nothing_was_done_is_never_a_success_nor_a_servers_fault(bench: Bench) -> None:
     """After such an answer the core sends again: only a PG that did not begin may be said to answer so."""
-    spec = bench.subject.spec
-    odd = sorted(s for s in spec.unprocessed if not 400 <= s < 500 or s in (408, 409, 425))
-    expect(not odd, f"status {odd} is declared to mean that the PG did not begin")
     bodies = [b"", b"{}", b"null", b"<html></html>", b'{"message": "internal"}']
     for sent in _some_answers(bench):
         bodies.append(sent.body)

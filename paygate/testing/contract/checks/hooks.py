@@ -92,6 +92,15 @@ def a_true_webhook_is_told_as_the_pgs_record_has_it_and_is_news_once(bench: Benc
     expect(any(believed), "no true webhook is believed")
 
 
+@check(C.RECEIVE, faces=SYNC)
+def a_webhook_that_bears_no_signature_is_not_told_as_signed(bench: Bench) -> None:
+    """What is told as signed is believed more easily."""
+    for hook in true_hooks(bench):
+        plain = {n: v for n, v in headers_of(hook).items() if n in PLAIN}
+        hint = read(bench, plain, hook.body)
+        expect(hint is None or not hint.is_signed, "without a signature, a webhook is told as signed")
+
+
 @check(C.RECEIVE, C.CHARGE)
 def a_webhook_settles_a_charge_whose_answer_was_lost(bench: Bench) -> None:
     """Before anybody reconciles; and the charge is not sent again."""

@@ -20,23 +20,25 @@ from .hooks import PLAIN, headers_of, read, true_hooks
 C = Capability
 
 
-def _signs(subject: Subject) -> str | None:
+def signs(subject: Subject) -> str | None:
+    """Why signatures do not concern `subject`; None where they do."""
     unsigned = subject.spec.profile.hook_signature.value.strip().lower().startswith("none")
     return "the profile says that webhooks are not signed" if unsigned else None
 
 
-def _signed(bench: Bench) -> list[Hook]:
+def signed(bench: Bench) -> list[Hook]:
     """True webhooks that carry something to check."""
+    bench.pg.sign_hooks()
     found = [h for h in true_hooks(bench) if set(headers_of(h)) - PLAIN]
     if not found:
         raise NotHere("the emulator signs no webhook")
     return found
 
 
-@check(C.RECEIVE, when=_signs, faces=SYNC)
+@check(C.RECEIVE, when=signs, faces=SYNC)
 def a_signature_is_checked_and_said_to_be(bench: Bench) -> None:
     """A true one is believed; without it, the same webhook is a hint at most."""
-    for hook in _signed(bench):
+    for hook in signed(bench):
         hint = read(bench, headers_of(hook), hook.body)
         expect(hint is not None and hint.is_signed, "a true webhook with its signature is not told as signed")
         plain = {n: v for n, v in headers_of(hook).items() if n in PLAIN}
@@ -44,10 +46,10 @@ def a_signature_is_checked_and_said_to_be(bench: Bench) -> None:
         expect(bare is None or not bare.is_signed, "without its signature, a webhook is told as signed")
 
 
-@check(C.RECEIVE, when=_signs, faces=SYNC)
+@check(C.RECEIVE, when=signs, faces=SYNC)
 def a_webhook_whose_body_or_signature_was_touched_is_forged(bench: Bench) -> None:
     """By one space, one letter, one character too many or too few."""
-    for hook in _signed(bench):
+    for hook in signed(bench):
         headers, body = headers_of(hook), hook.body
         middle = len(body) // 2
         for changed in (body + b" ", b" " + body, body + b"\n", body.replace(b"1", b"2", 1), body.upper(),
@@ -63,19 +65,19 @@ def a_webhook_whose_body_or_signature_was_touched_is_forged(bench: Bench) -> Non
                        f"a webhook with another {name} is believed as signed")
 
 
-@check(C.RECEIVE, when=_signs, faces=SYNC)
+@check(C.RECEIVE, when=signs, faces=SYNC)
 def a_signature_of_long_ago_is_a_replay(bench: Bench) -> None:
     """Yesterday's webhook, sent again today; and one from tomorrow."""
-    for hook in _signed(bench):
+    for hook in signed(bench):
         for days in (1, 30, 3_650, -1):
             hint = read(bench, headers_of(hook), hook.body, after_s=days * 86_400.0)
             expect(hint is None or not hint.is_signed, f"signed {days} days ago, and told as signed now")
 
 
-@check(C.RECEIVE, when=_signs, faces=SYNC)
+@check(C.RECEIVE, when=signs, faces=SYNC)
 def a_signature_by_another_key_is_forged(bench: Bench) -> None:
     """The merchant's key decides, and no constant does."""
-    hooks = _signed(bench)
+    hooks = signed(bench)
     kind = bench.subject.spec.settings
     settings: Any = attrs.evolve(_settings_of(bench))
     changed = {f.name: _other(getattr(settings, f.name)) for f in attrs.fields(kind)}
@@ -104,10 +106,10 @@ def _other(value: Any) -> Any:
     return None
 
 
-@check(C.RECEIVE, when=_signs, faces=SYNC)
+@check(C.RECEIVE, when=signs, faces=SYNC)
 def signatures_are_compared_in_constant_time(bench: Bench) -> None:
     """With hmac.compare_digest, or by comparing Secrets: `==` tells, byte by byte, how far a guess was right."""
-    hook = _signed(bench)[0]
+    hook = signed(bench)[0]
     called: set[str] = set()
 
     def watch(frame: Any, event: str, arg: Any) -> None:

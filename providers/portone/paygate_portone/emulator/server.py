@@ -30,7 +30,7 @@ from .story import browse, story
 from .switches import Switches
 from .windows import act, open_window
 from .words import (
-    DECLINE_TEXTS,
+    DECLINE_REASONS,
     IMP_KEY,
     IMP_SECRET,
     INTERNAL,
@@ -52,7 +52,7 @@ class PortOneEmulator(Emulator):
     tells_mode = True
     page_settings = (("script_url", pages.STANDIN),)
     endpoints = tuple(f"{route.method} {route.template}" for route in ROUTES)
-    decline_reasons = DECLINE_TEXTS
+    decline_reasons = DECLINE_REASONS
 
     def __init__(self, clock: VirtualClock | None = None, *, webhook_url: str = "", **switches: Any) -> None:
         super().__init__(clock)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from paygate.model import DeclineReason
 from paygate.wire import Response
 
 IMP_KEY: Final = "test_key_0000000000000001"
@@ -44,9 +45,11 @@ LIMIT_EXCEEDED: Final = "결제수단 한도 초과"  # as a decline might read
 BELOW_MINIMUM: Final = "결제금액이 최소 결제금액보다 작습니다."  # ours
 PAYER_CLOSED: Final = "사용자가 결제를 취소하셨습니다."  # ours
 WRONG_CODE: Final = "고객사 식별코드가 올바르지 않습니다."  # ours
-DECLINE_TEXTS: Final = (LIMIT_EXCEEDED, "계좌 잔액이 부족합니다.", "카드 유효기간이 지났습니다.",
-                        "분실 신고된 카드입니다.", "시스템 점검 중입니다.",
-                        "카드사에 문의하여 주시기 바랍니다.")  # as declines might read
+DECLINE_REASONS: Final = {  # As declines might read, and what each of them means.
+    LIMIT_EXCEEDED: DeclineReason.LIMIT_EXCEEDED, "계좌 잔액이 부족합니다.": DeclineReason.INSUFFICIENT_FUNDS,
+    "카드 유효기간이 지났습니다.": DeclineReason.EXPIRED, "분실 신고된 카드입니다.": DeclineReason.BLOCKED,
+    "시스템 점검 중입니다.": DeclineReason.PG_UNAVAILABLE, "카드사에 문의하여 주시기 바랍니다.": DeclineReason.UNMAPPED}
+DECLINE_TEXTS: Final = tuple(DECLINE_REASONS)
 NO_CERTIFICATION: Final = "존재하지 않는 인증정보입니다."  # ours
 INTERNAL: Final = "Internal error"
 

@@ -32,7 +32,7 @@ from .switches import Switches
 class _StepPay(Emulator):
     """One StepPay merchant: one token, one product to sell under, any number of customers."""
 
-    decline_reasons = words.DECLINE_TEXTS
+    decline_reasons = words.DECLINE_REASONS
     _managed: bool
 
     def __init__(self, clock: VirtualClock | None = None, switches: Switches | None = None) -> None:
@@ -71,6 +71,9 @@ class _StepPay(Emulator):
 
     def asks(self, call: Call) -> Asks:
         return asks(call)
+
+    def sign_hooks(self) -> None:
+        self.switches.set("hooks", ("v2",))
 
     def unauthorized(self) -> Response:
         return self.pg.error(self.switches.unauthorized_status, "FORBIDDEN", "the token is missing or not valid")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from paygate.model import DeclineReason
+
 GATEWAYS = tuple(
     "NAVER DANAL KAKAO KG KCP NICE JT GOOGLE BANKPAY BLUEWALNUT KSNET TOSS EXIMBAY SETTLE DAOUDATA WELCOME NICE_V2 "
     "STRIPE PAYPLE PAYPLE_GLOBAL KICC UNKNOWN".split())
@@ -56,6 +58,9 @@ EXPIRED = "EXPIRED"
 """Statuses of a subscription that this emulator uses."""
 FINAL = (SUB_CANCELED, EXPIRED)
 
-DECLINE_TEXTS = ("한도초과", "잔액부족", "유효기간 경과", "분실카드", "거래정지카드", "시스템 점검 중",
-                 "카드사에 문의 바랍니다.")
-"""Reasons a payer's decline can have, as card companies might put them (ours)."""
+DECLINE_REASONS = {
+    "한도초과": DeclineReason.LIMIT_EXCEEDED, "잔액부족": DeclineReason.INSUFFICIENT_FUNDS,
+    "유효기간 경과": DeclineReason.EXPIRED, "분실카드": DeclineReason.BLOCKED, "거래정지카드": DeclineReason.BLOCKED,
+    "시스템 점검 중": DeclineReason.PG_UNAVAILABLE, "카드사에 문의 바랍니다.": DeclineReason.UNMAPPED}
+"""Reasons a payer's decline can have, as card companies might put them (ours), and what each of them means."""
+DECLINE_TEXTS = tuple(DECLINE_REASONS)
