@@ -198,6 +198,32 @@ def test_a_seal_holds_while_the_ledger_goes_on(store: tuple[SqlLedger, Tamper]) 
         assert audit.Seal.read(audit.check(ask, 9.5 + audit.SEALED_AFTER_S).seal).rows == 9
 
 
+def test_a_seal_says_how_much_it_covers_and_until_when(store: tuple[SqlLedger, Tamper]) -> None:
+    ledger, _ = store
+    lived(ledger)
+    with ledger.snapshot() as ask:
+        report = audit.check(ask, 6.5 + audit.SEALED_AFTER_S)
+        assert (report.sealed_rows, report.sealed_lines, report.sealed_until) == (8, 13, 6)
+        young = audit.check(ask, 4.0 + audit.SEALED_AFTER_S)
+        assert (young.sealed_rows, young.sealed_lines, young.is_as_sealed) == (0, 0, None)
+    assert checked(ledger, sealed=audit.Seal.read(report.seal)).is_as_sealed
+
+
+def test_after_a_clock_went_back_the_check_does_not_call_an_honest_ledger_rewritten(
+        store: tuple[SqlLedger, Tamper]) -> None:
+    ledger, _ = store
+    lived(ledger)
+    with ledger.snapshot() as ask:
+        seal = audit.Seal.read(audit.check(ask, 9.0 + audit.SEALED_AFTER_S).seal)
+    ledger.open([row("new")], note(at=3.0))
+    report = checked(ledger, sealed=seal)
+    assert not report.is_as_sealed
+    said, = map(str, report.findings)
+    assert "8 rows were sealed, and 9 say that they are as old" in said
+    assert "a clock went back" in said
+    assert "broken" not in said
+
+
 @pytest.mark.parametrize("text", ["", "x", "paygate1:1:2", "paygate1:a:2:" + "0" * 64, "paygate2:1:2:" + "0" * 64,
                                   "paygate1:1:2:00", "paygate1:-1:2:" + "0" * 64])
 def test_what_is_no_seal_is_refused(text: str) -> None:
@@ -238,6 +264,57 @@ def test_a_rule_that_was_dropped_is_missed(store: tuple[SqlLedger, Tamper], rule
     on = " ON paygate_line" if rule == "paygate_line_kept" and not isinstance(ledger, SqliteLedger) else ""
     tamper(f"DROP {'TRIGGER' if rule == 'paygate_line_kept' else 'INDEX'} {rule}{on}", triggers=True)
     assert ledger.health() == [f"the rule {rule} is gone"]
+
+
+ANOTHER = {
+    "sqlite": {
+        "paygate_row_one_cancel": "CREATE INDEX {} ON paygate_row (order_id)",
+        "paygate_row_provider": "CREATE UNIQUE INDEX {} ON paygate_row (gateway, provider_id) WHERE book = 'nothing'",
+        "paygate_row_held": "CREATE TRIGGER {} BEFORE DELETE ON paygate_row WHEN 0 BEGIN SELECT 1; END",
+        "paygate_line_kept": "CREATE TRIGGER {} BEFORE UPDATE ON paygate_line BEGIN SELECT 1; END",
+    },
+    "postgres": {
+        "paygate_row_one_cancel": "CREATE INDEX {} ON paygate_row (gateway, order_id) WHERE book = 'cancel' AND state "
+                                  "IN ('opened', 'sent', 'unknown')",
+        "paygate_row_provider": "CREATE UNIQUE INDEX {} ON paygate_row (gateway, provider_id) WHERE book = 'nothing'",
+        "paygate_row_held": "CREATE TRIGGER {} BEFORE DELETE ON paygate_row FOR EACH STATEMENT EXECUTE FUNCTION "
+                            "paygate_refuse()",
+        "paygate_line_kept": "CREATE TRIGGER {} BEFORE UPDATE OR DELETE OR TRUNCATE ON paygate_line FOR EACH STATEMENT "
+                             "WHEN (false) EXECUTE FUNCTION paygate_refuse()",
+    }}
+
+
+@pytest.mark.parametrize("rule", ANOTHER["sqlite"])
+def test_a_rule_that_was_made_again_as_another_one_is_noticed(store: tuple[SqlLedger, Tamper], rule: str) -> None:
+    ledger, tamper = store
+    dialect = "sqlite" if isinstance(ledger, SqliteLedger) else "postgres"
+    text, kind = ANOTHER[dialect][rule], "INDEX" if rule in ("paygate_row_one_cancel", "paygate_row_provider") else \
+        "TRIGGER"
+    on = f" ON {rule.rpartition('_')[0]}" if dialect == "postgres" and kind == "TRIGGER" else ""
+    tamper(f"DROP {kind} {rule}{on}", text.format(rule), triggers=True)
+    assert ledger.health() == [f"the rule {rule} is another than paygate makes"]
+
+
+def test_a_rule_whose_function_forbids_nothing_any_more_is_noticed() -> None:
+    with pg_server.database() as url:
+        from paygate.ledger.postgres import PostgresLedger
+
+        ledger = PostgresLedger(url)
+        _database(url, "CREATE OR REPLACE FUNCTION paygate_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                       "RETURN NULL; END $$", triggers=True)
+        assert ledger.health() == [f"the rule {rule} is another than paygate makes"
+                                   for rule in ("paygate_line_kept", "paygate_row_held")]
+        ledger.close()
+
+
+def test_a_table_without_its_key_is_noticed(store: tuple[SqlLedger, Tamper]) -> None:
+    ledger, tamper = store
+    if isinstance(ledger, SqliteLedger):
+        tamper("ALTER TABLE paygate_meta RENAME TO old", "CREATE TABLE paygate_meta (name TEXT, value TEXT NOT NULL)",
+               "INSERT INTO paygate_meta SELECT * FROM old", "DROP TABLE old", triggers=True)
+    else:
+        tamper("ALTER TABLE paygate_meta DROP CONSTRAINT paygate_meta_pkey", triggers=True)
+    assert ledger.health() == ["the table paygate_meta is another than paygate makes"]
 
 
 def test_an_export_tells_everything_but_secrets_and_lets_the_chains_be_verified(

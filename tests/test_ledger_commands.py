@@ -6,7 +6,9 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
@@ -55,12 +57,30 @@ def _used(address: str) -> None:
 def test_check_finds_nothing_wrong_and_prints_a_seal(run: Run, address: str) -> None:
     told = run("check", address)
     assert told.exit_code == 0, told.output
-    first, second = told.stdout.splitlines()
+    first, second, third = told.stdout.splitlines()
     assert first == "1 rows, 2 lines, 0 found to be wrong"
-    assert run("check", address, "--seal", second.removeprefix("seal ")).exit_code == 0
+    assert third.startswith("it covers 1 rows and 2 lines, up to 20")
+    again = run("check", address, "--seal", second.removeprefix("seal "))
+    assert again.exit_code == 0
+    assert again.stdout.splitlines()[1].startswith("what was sealed still stands: 1 rows as of 20")
     said = json.loads(run("check", address, "--json").stdout)
     assert (said["rows"], said["lines"], said["findings"], said["found"]) == (1, 2, [], 0)
     assert second.removeprefix("seal ").split(":")[2:] == said["seal"].split(":")[2:]
+
+
+def test_a_seal_of_what_is_too_young_is_announced_as_none_and_refused_as_one(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    ledger = open_store(str(path))
+    ledger.open([row()], note(at=time()))
+    ledger.close()
+    told = run("check", path)
+    assert told.exit_code == 0
+    assert told.stdout.splitlines()[1:] == ["no seal yet: it would cover nothing, as nothing is older than ten minutes"]
+    said = json.loads(run("check", path, "--json").stdout)
+    assert (said["seal"], said["sealed"]["rows"], said["sealed"]["lines"]) == (None, 0, 0)
+    of_nothing = run("check", path, "--seal", f"paygate1:{int(time())}:0:{sha256().hexdigest()}")
+    assert of_nothing.exit_code == 2
+    assert "covers no row" in of_nothing.stderr
 
 
 def test_the_ledger_may_come_from_the_environment(run: Run, address: str) -> None:

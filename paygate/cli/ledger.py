@@ -22,6 +22,7 @@ from ..ledger import move as moving
 from ..ledger.row import LedgerError
 from ..ledger.store import SqlLedger
 from ..plugins import printable
+from .books import iso, short
 
 FOUND = 1
 MOST_FINDINGS = 1_000
@@ -81,7 +82,7 @@ def upgrade(ledger: str, as_json: bool) -> None:
 
 @command.command()
 @_ledger
-@click.option("--seal", metavar="SEAL", help="An earlier check's seal: what stood then must still stand.")
+@click.option("--seal", metavar="SEAL", help="An earlier check's seal: what it covers must still stand.")
 @_json
 def check(ledger: str, seal: str | None, as_json: bool) -> None:
     """Verify every row and trail, and print a seal: keep it elsewhere, and hand it to a later check.
@@ -92,6 +93,9 @@ def check(ledger: str, seal: str | None, as_json: bool) -> None:
         sealed = None if seal is None else audit.Seal.read(seal)
     except audit.BadSeal as bad:
         raise BadSettings(str(bad)) from None
+    if sealed is not None and not sealed.rows:
+        raise BadSettings("this seal covers no row, so it can show nothing: when it was made, all was younger than ten "
+                          "minutes, or there was nothing")
     with _opened(ledger, upgrades=False) as store:
         closed = store.closed
         broken = [audit.Finding("", "", "", what) for what in store.health()]
@@ -99,15 +103,18 @@ def check(ledger: str, seal: str | None, as_json: bool) -> None:
             report = audit.check(ask, time(), sealed=sealed)
     findings = broken + report.findings
     if as_json:
-        click.echo(json.dumps({"rows": report.rows, "lines": report.lines, "seal": report.seal,
-                               "closed": closed,
+        click.echo(json.dumps({"rows": report.rows, "lines": report.lines,
+                               "seal": report.seal if report.sealed_rows else None,
+                               "sealed": _sealed(report), "closed": closed,
                                "findings": [{"gateway": f.gateway, "book": f.book, "id": f.id, "what": f.what}
                                             for f in findings[:MOST_FINDINGS]], "found": len(findings)}))
     else:
         for finding in findings[:MOST_FINDINGS]:
             click.echo(f"wrong: {printable(str(finding))}")
         click.echo(f"{report.rows} rows, {report.lines} lines, {len(findings)} found to be wrong")
-        click.echo(f"seal {report.seal}")
+        if sealed is not None and report.is_as_sealed:
+            click.echo(f"what was sealed still stands: {sealed.rows} rows as of {short(sealed.until)}")
+        _show_seal(report)
         if closed is not None:
             click.echo(f"closed: {printable(closed)}")
     sys.exit(FOUND if findings else 0)
@@ -150,8 +157,22 @@ def move(ledger: str, to: str, undo: bool, as_json: bool) -> None:
     else:
         click.echo(f"{report.rows:,} rows and {report.lines:,} lines are in {there.place}; "
                    f"{len(report.findings)} found to be wrong")
-        click.echo(f"seal {report.seal}")
+        _show_seal(report)
     sys.exit(FOUND if report.findings else 0)
+
+
+def _sealed(report: audit.Report) -> dict[str, Any]:
+    return {"rows": report.sealed_rows, "lines": report.sealed_lines, "until": iso(report.sealed_until)}
+
+
+def _show_seal(report: audit.Report) -> None:
+    """The seal, and what it covers: one that covers nothing would be broken by nothing."""
+    if not report.sealed_rows:
+        click.echo("no seal yet: it would cover nothing, as nothing is older than ten minutes")
+        return
+    click.echo(f"seal {report.seal}")
+    click.echo(f"it covers {report.sealed_rows} rows and {report.sealed_lines} lines, up to "
+               f"{short(report.sealed_until)}; what is younger is for the next one")
 
 
 _STEPS = {"closed to new charges": "{here} begins nothing new any more",

@@ -40,11 +40,18 @@ class Finding:
 
 @define
 class Report:
-    """What a check found; `seal` is one hash over every chain."""
+    """What a check found; `seal` is one hash over every chain, as far as it is old enough to be sealed."""
 
     rows: int = 0
     lines: int = 0
     seal: str = ""
+    sealed_rows: int = 0
+    sealed_lines: int = 0
+    """How much the seal covers: 0 where all is too young, and then the seal shows nothing."""
+    sealed_until: int = 0
+    """Up to when, in seconds since 1970; what is younger stands in a later seal."""
+    is_as_sealed: bool | None = None
+    """Whether all that an earlier seal covers still stands; None where none was handed in."""
     findings: list[Finding] = field(factory=list)
 
     @property
@@ -84,20 +91,21 @@ class _Sealing:
     """A seal in the making: takes each chain in its order."""
 
     def __init__(self, until: int) -> None:
-        self._until, self._rows, self._hash = until, 0, hashlib.sha256()
+        self.until, self.rows, self.lines, self._hash = until, 0, 0, hashlib.sha256()
 
     def take(self, key: Key, lines: Sequence[Line]) -> None:
         head = None
         for line in lines:
-            if line.at > self._until:
+            if line.at > self.until:
                 break
             head = line
+            self.lines += 1
         if head is not None:
-            self._rows += 1
+            self.rows += 1
             self._hash.update(json.dumps([*key, head.fence, head.hash]).encode("ascii"))
 
     def done(self) -> Seal:
-        return Seal(self._until, self._rows, self._hash.hexdigest())
+        return Seal(self.until, self.rows, self._hash.hexdigest())
 
 
 def check(ask: Asks, now: float, *, sealed: Seal | None = None) -> Report:
@@ -116,11 +124,24 @@ def check(ask: Asks, now: float, *, sealed: Seal | None = None) -> Report:
         for sealing in filter(None, (ours, theirs)):
             sealing.take(key, lines)
     report.seal = str(ours.done())
-    if sealed is not None and theirs is not None and (now_is := theirs.done()) != sealed:
-        fewer = f"{sealed.rows} rows were sealed, and {now_is.rows} are left" if now_is.rows != sealed.rows else \
-            "what was sealed has been written anew"
-        report.findings.append(Finding("", "", "", f"the seal is broken: {fewer}"))
+    report.sealed_rows, report.sealed_lines, report.sealed_until = ours.rows, ours.lines, ours.until
+    if sealed is not None and theirs is not None:
+        now_is = theirs.done()
+        report.is_as_sealed = now_is == sealed
+        if not report.is_as_sealed:
+            report.findings.append(Finding("", "", "", _broken(sealed, now_is)))
     return report
+
+
+def _broken(sealed: Seal, now_is: Seal) -> str:
+    if now_is.rows < sealed.rows:
+        return f"the seal is broken: {sealed.rows} rows were sealed, and {now_is.rows} are left"
+    if now_is.rows > sealed.rows:
+        return (f"the seal does not fit: {sealed.rows} rows were sealed, and {now_is.rows} say that they are as old; "
+                "either rows were put in, or a clock went back by more than ten minutes after it was made: then a seal "
+                "made from now on holds again")
+    return ("the seal is broken: what was sealed has been written anew, unless a clock went back by more than ten "
+            "minutes after it was made")
 
 
 def stories(ask: Asks) -> Iterator[tuple[Key, Row | None, list[Line]]]:

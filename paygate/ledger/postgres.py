@@ -18,12 +18,12 @@ from typing import Any
 import psycopg
 
 from ..secret import Secret
-from . import forks, migrate
+from . import forks, kept, migrate
 from .lane import Busy, Job, Lane
 from .postgres_lines import Line, Lines
 from .row import LedgerError, trouble
 from .sql import Ask, Clash, Tell
-from .store import RULES, SqlLedger
+from .store import SqlLedger
 
 _WIDTH = 4
 """How many transactions of one process are under way at most, and how many questions: more of them share."""
@@ -35,7 +35,6 @@ _LOST = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "25006")
 """SQLSTATEs of a connection that is no good any more: gone, told to go, or led to a server that only reads."""
 _IN_THE_WAY = ("40001", "40P01")
 """SQLSTATEs of a transaction that was given up for the sake of another: nothing of it was written."""
-_TRIGGERS = ("paygate_line_kept", "paygate_row_held")
 _FAULTS = (LedgerError, psycopg.Error, UnicodeEncodeError, OverflowError, ValueError)
 _CREATED = 4_737_201_553
 """The number of an advisory lock: of several processes that find no tables, one makes them."""
@@ -109,10 +108,7 @@ class PostgresLedger(SqlLedger):
     def health(self) -> list[str]:
         """What is wrong with the rules that the database keeps."""
         with self.snapshot() as ask:
-            there = {name for name, in ask("SELECT indexname FROM pg_indexes WHERE tablename = 'paygate_row'", ())}
-            there |= {name for name, in ask("SELECT tgname FROM pg_trigger WHERE left(tgname, 8) = 'paygate_' "
-                                            "AND tgenabled IN ('O', 'A')", ())}
-        return [f"the rule {name} is gone" for name in (*RULES, *_TRIGGERS) if name not in there]
+            return list(kept.in_postgres(ask))
 
     def close(self) -> None:
         self.shut()

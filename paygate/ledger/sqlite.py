@@ -9,16 +9,15 @@ import os
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from . import kept, migrate
 from .row import LedgerError
 from .sqlite_file import File, Session
-from .store import RULES, SqlLedger
-
-_TRIGGERS = ("paygate_line_kept", "paygate_line_held", "paygate_row_held")
+from .store import SqlLedger
 
 
 class SqliteLedger(SqlLedger):
@@ -49,8 +48,10 @@ class SqliteLedger(SqlLedger):
         """What is wrong with the file itself, or with the rules it keeps."""
         with self.snapshot() as ask:
             found = [said for said, in ask("PRAGMA quick_check", ()) if said != "ok"]
-            there = {name for name, in ask("SELECT name FROM sqlite_master", ())}
-        return found + [f"the rule {name} is gone" for name in (*RULES, *_TRIGGERS) if name not in there]
+            with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+                migrate.upgrade(Session(new))
+                found += kept.in_sqlite(ask, lambda text, values: new.execute(text, values).fetchall())
+        return found
 
     @property
     def place(self) -> str:

@@ -17,10 +17,6 @@ from .sql import Ask, Plan, Tell
 T = TypeVar("T")
 
 
-RULES = ("paygate_row_provider", "paygate_row_one_cancel")
-"""The indexes that are rules about money."""
-
-
 class _Closed(Lane[Any]):
     """What is left of a lane when the ledger is closed."""
 
