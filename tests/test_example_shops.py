@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import re
+import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import takewhile
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, run
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
@@ -295,6 +298,26 @@ def test_a_double_click_opens_one_window_and_pays_once(shop: Shop, page: Page) -
     assert shop.taken - before == 14_000
 
 
+@_at(("shop-fastapi", "steppay-unmanaged"), ("shop-django", "steppay-unmanaged"))
+def test_a_payer_who_pays_in_two_tabs_is_told_that_one_payment_comes_back(shop: Shop, page: Page) -> None:
+    """At this gateway nothing can keep two windows of one order from being paid in."""
+    before = shop.taken
+    with page.context.new_page() as other:
+        other.goto(shop.url)
+        assert _order(other) == _order(page)
+        windows = [_window(tab, shop, _button(tab).click) for tab in (page, other)]
+        for tab, window in zip((page, other), windows, strict=True):
+            _decide(window)
+            assert _status(tab) == "paid"
+    assert shop.taken - before == 28_000
+
+    def told() -> bool:
+        page.reload()
+        return page.locator(".note", has_text="Paid once more").count() > 0
+    _until(told)
+    assert _status(page) == "paid"
+
+
 @_at(*FASTAPI, ("shop-django", "steppay-managed"), ("shop-django", "fakepg"))
 def test_a_subscription_begins_and_is_renewed_when_the_month_is_over(shop: Shop, page: Page) -> None:
     before = shop.taken
@@ -324,6 +347,52 @@ def test_a_part_given_back_in_the_gateways_console_is_seen_in_the_shop(shop: Sho
         return page.locator("[data-status=partly_cancelled]").count() > 0
     _until(seen)
     assert page.locator(".note").inner_text() == "10,000 KRW left"
+
+
+# What needs no browser
+
+def test_who_only_looks_leaves_no_order_behind(tmp_path: Path) -> None:
+    database = tmp_path / "shop.db"
+    orders = _example("shop-fastapi", "orders").Orders(str(database))
+    offered = orders.cart("payer-1", "book")
+    assert orders.cart("payer-1", "book") == offered
+    assert orders.cart("payer-2", "book").id != offered.id
+    assert orders.find(offered.id, "payer-1") is None
+
+    assert orders.begin(offered.id, "payer-2", ["book"]) is None
+    assert orders.begin(offered.id, "payer-1", ["tea", "book"]) == offered
+    assert orders.cart("payer-1", "book") == offered
+    orders.becomes(offered.id, "paid")
+    assert orders.cart("payer-1", "book").id != offered.id
+    with closing(sqlite3.connect(database)) as db:
+        assert db.execute("SELECT count(*) FROM orders").fetchone() == (1,)
+        plan = db.execute("EXPLAIN QUERY PLAN SELECT * FROM orders WHERE payer = 'x' AND product = 'y'").fetchall()
+    assert "USING INDEX" in str(plan)
+
+
+def test_what_keeps_a_shop_from_starting_is_said_in_one_line() -> None:
+    assert _ended("shop-django", "nosuch", "--port", "0").startswith("run.py: no provider nosuch is installed")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = _ended("shop-fastapi", "fakepg", "--port", port)
+    assert re.match(rf"run.py: the shop cannot listen on port {port}: .*--port", said)
+
+
+def _ended(shop: str, provider: str, *options: str) -> str:
+    """What a shop says that does not start: one line."""
+    done = run([sys.executable, str(EXAMPLES / shop / "run.py"), "--control-port", "0", *options], text=True,
+               env={**os.environ, "PAYGATE_PROVIDER": provider}, capture_output=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr.strip().count("\n")) == (1, "", 0), done.stderr
+    return done.stderr
+
+
+def _example(shop: str, module: str) -> Any:
+    spec = spec_from_file_location(f"example_{module}", EXAMPLES / shop / f"{module}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
 
 
 def _order(page: Page) -> str:

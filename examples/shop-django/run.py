@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
@@ -21,7 +22,7 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
 
-from paygate import KeyVault, new_order_id, new_vault_key
+from paygate import KeyVault, SetupError, new_order_id, new_vault_key
 from paygate.sandbox import Sandbox
 from paygate.testing.fakepg import FAKEPG
 
@@ -36,8 +37,15 @@ def main() -> None:
     given = parser.parse_args()
     name = os.environ.get("PAYGATE_PROVIDER") or "portone-naverpay"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with TemporaryDirectory() as folder, Sandbox([name], control_port=given.control_port) as box, \
-            ThreadedWSGIServer(("127.0.0.1", given.port), WSGIRequestHandler) as server:
+    with ExitStack() as until_end:
+        folder = until_end.enter_context(TemporaryDirectory())
+        try:
+            box = until_end.enter_context(Sandbox([name], control_port=given.control_port))
+            server = until_end.enter_context(ThreadedWSGIServer(("127.0.0.1", given.port), WSGIRequestHandler))
+        except SetupError as error:
+            sys.exit(f"run.py: {error}")
+        except OSError as error:
+            sys.exit(f"run.py: the shop cannot listen on port {given.port}: {error.strerror}; give it another (--port)")
         url = f"http://127.0.0.1:{server.server_port}"
         os.environ.update(DJANGO_SETTINGS_MODULE="shop.settings", SHOP_URL=url, SHOP_SECRET=new_order_id(),
                           SHOP_DATABASE=f"{folder}/shop.db")

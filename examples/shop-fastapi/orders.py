@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
 from attrs import frozen
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, payer TEXT, product TEXT, status TEXT, note TEXT);
+CREATE INDEX IF NOT EXISTS orders_of_payer ON orders (payer, product);
 CREATE TABLE IF NOT EXISTS renewals (event TEXT PRIMARY KEY, order_id TEXT, note TEXT);
 """
 _RANK = {"failed": 1, "paid": 2, "subscribed": 3, "partly_cancelled": 4, "cancelled": 5}
@@ -38,17 +39,26 @@ class Orders:
             db.executescript(_TABLES)
 
     def cart(self, payer: str, product: str) -> Order:
-        """The payer's order of a product that is not over yet; a new one where there is none."""
+        """The payer's order of a product that is not over yet; where there is none, the next one, not written down:
+        whoever only looks leaves nothing behind."""
         with self._db() as db:
-            for order in map(_order, db.execute("SELECT * FROM orders WHERE payer = ? AND product = ?",
-                                                (payer, product))):
-                if order.status not in _RANK:
-                    return order
-            # At most 30 characters, because the charges of a subscription get ids derived from it.
-            order = Order(id=secrets.token_hex(12), payer=payer, product=product, status="open", note="")
-            db.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)",
-                       (order.id, payer, product, order.status, order.note))
-            return order
+            past = [*map(_order, db.execute("SELECT * FROM orders WHERE payer = ? AND product = ?", (payer, product)))]
+        for order in past:
+            if order.status not in _RANK:
+                return order
+        # The same in every tab until it is over. Nobody guesses it, because nobody guesses what `payer` is; and at most
+        # 30 characters, because the charges of a subscription get ids derived from it.
+        id = hashlib.sha256(f"{payer} {product} {len(past)}".encode()).hexdigest()[:24]
+        return Order(id=id, payer=payer, product=product, status="open", note="")
+
+    def begin(self, id: str, payer: str, products: Iterable[str]) -> Order | None:
+        """The payer's order of that id; one that was only offered so far is written down."""
+        for order in (self.cart(payer, product) for product in products if payer):
+            if order.id == id:
+                with self._db() as db:
+                    db.execute("INSERT OR IGNORE INTO orders VALUES (?, ?, ?, ?, ?)",
+                               (order.id, payer, order.product, order.status, order.note))
+        return self.find(id, payer)
 
     def find(self, id: str, payer: str) -> Order | None:
         """An order of this payer's."""
@@ -64,6 +74,11 @@ class Orders:
                 return
             if status != order.status or note:
                 db.execute("UPDATE orders SET status = ?, note = ? WHERE id = ?", (status, note, id))
+
+    def noted(self, id: str, note: str) -> None:
+        """Write down what the payer is to know beside the status."""
+        with self._db() as db:
+            db.execute("UPDATE orders SET note = ? WHERE id = ?", (note, id))
 
     def renewed(self, event: str, id: str, note: str) -> None:
         """Write down a later period of a subscription, once for each event."""

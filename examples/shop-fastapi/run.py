@@ -11,12 +11,13 @@ import os
 import signal
 import socket
 import sys
+from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 
 import uvicorn
 from shop import shop
 
-from paygate import KeyVault, connect_async, new_order_id, new_vault_key
+from paygate import KeyVault, SetupError, connect_async, new_order_id, new_vault_key
 from paygate.sandbox import Sandbox
 from paygate.testing.fakepg import FAKEPG
 
@@ -31,8 +32,15 @@ def main() -> None:
     given = parser.parse_args()
     name = os.environ.get("PAYGATE_PROVIDER") or "portone-naverpay"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with TemporaryDirectory() as folder, Sandbox([name], control_port=given.control_port) as box, \
-            socket.create_server(("127.0.0.1", given.port)) as listening:
+    with ExitStack() as until_end:
+        folder = until_end.enter_context(TemporaryDirectory())
+        try:
+            box = until_end.enter_context(Sandbox([name], control_port=given.control_port))
+            listening = until_end.enter_context(socket.create_server(("127.0.0.1", given.port)))
+        except SetupError as error:
+            sys.exit(f"run.py: {error}")
+        except OSError as error:
+            sys.exit(f"run.py: the shop cannot listen on port {given.port}: {error.strerror}; give it another (--port)")
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         # One clock for both: turn it in the control room, and the tea is charged for the next month.
         gate = connect_async(FAKEPG if name == FAKEPG.name else name, box.settings(name), ledger=f"{folder}/ledger.db",

@@ -30,6 +30,9 @@ ONLY_THERE = {"portone-naverpay": {"naverProductCode": "tea"}}
 """What only one gateway knows; the others do not look at it."""
 
 
+PAID_TWICE = "한 번 더 결제되었습니다. {money} 환불해 드립니다. Paid once more: {money} will be given back."
+
+
 def app() -> FastAPI:
     """The shop of the environment: the gateway in PAYGATE_…, its public address and secret in SHOP_…."""
     return shop(connect_async(**from_environment(os.environ)), url=os.environ["SHOP_URL"],
@@ -44,7 +47,7 @@ def shop(gate: AsyncGateway, *, url: str, secret: str, database: str, work_every
     # What is to be paid, and where the payer goes afterwards
 
     async def order(visit: Visit) -> Pay | Subscribe | str:
-        found = orders.find(visit.form.get("order", ""), payer=visit.request.cookies.get("payer", ""))
+        found = orders.begin(visit.form.get("order", ""), visit.request.cookies.get("payer", ""), PRODUCTS)
         if found is None:
             return "/"
         product, back = PRODUCTS[found.product], visit.return_url(found.id)
@@ -71,6 +74,17 @@ def shop(gate: AsyncGateway, *, url: str, secret: str, database: str, work_every
             orders.renewed(event.id, id, f"{event.payment.money} {status}")
         elif event.payment.renews is None and event.payment.order_id in (id, f"{id}-1"):
             orders.becomes(id, status, f"{event.payment.left} left" if event.kind == "payment_cancelled" else "")
+
+    @inbox.on("unmatched")
+    async def unasked(event: Event) -> None:
+        """Somebody paid once more for an order that was paid, in a second window: a person gives it back."""
+        paid = event.payment
+        if paid is None or not paid.status.took_money:
+            return
+        logging.error("%s: %s was paid without being asked for; give it back with cancel_whole under the order id %s",
+                      event.order_id, paid.money, paid.provider_id)
+        if event.order_id is not None:
+            orders.noted(event.order_id, PAID_TWICE.format(money=paid.money))
 
     async def work() -> None:
         """Charge what is due, ask what is in doubt, tell what was not told."""

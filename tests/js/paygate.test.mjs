@@ -255,6 +255,31 @@ test("a script that says nothing when its window is closed leaves the button usa
   assert.equal(PG.calls.length, 4);
 });
 
+test("the button stays as it is while the window that the script opened is open", async () => {
+  const { page, form, PG } = await called();
+  const popup = page.window.open("https://pg.example/window");
+  await page.advance(1000);
+  page.dispatchEvent({ type: "focus" });
+  await page.advance(60000);
+  assert.deepEqual([page.states.at(-1), page.isHeld(form)], ["waiting", true]);
+  await page.submit(form);
+  assert.equal(PG.calls.length, 2);
+  popup.close();
+  await page.advance(400);
+  assert.deepEqual([page.states.at(-1), page.isHeld(form)], ["again", false]);
+});
+
+test("a window that the script opened and that is paid in brings the payer back", async () => {
+  const { page, PG } = await called();
+  const popup = page.window.open("https://pg.example/window");
+  await page.advance(1000);
+  page.dispatchEvent({ type: "focus" });
+  PG.callback({ order: "o1" });
+  popup.close();
+  await page.advance(5000);
+  assert.equal(page.states.at(-1), "returning");
+});
+
 test("a payer who is on the way back is not told to try again", async () => {
   const { page, PG } = await called();
   await page.advance(1000);

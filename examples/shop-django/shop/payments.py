@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 from django.conf import settings
@@ -17,6 +18,8 @@ PAYER = Customer(id="payer-77", name="김민지", phone="010-1234-5678", email="
 ONLY_THERE = {"portone-naverpay": {"naverProductCode": "tea"}}
 """What only one gateway knows; the others do not look at it."""
 
+PAID_TWICE = "한 번 더 결제되었습니다. {money} 환불해 드립니다. Paid once more: {money} will be given back."
+
 gate = connect(**(settings.PAYGATE or from_environment(os.environ)))
 inbox = Inbox(gate)
 
@@ -24,7 +27,7 @@ inbox = Inbox(gate)
 def order(visit: Visit) -> Pay | Subscribe | str:
     """What is to be paid."""
     payer = visit.request.session.get("payer", "")
-    found = Order.objects.filter(id=visit.form.get("order", ""), payer=payer).first()
+    found = Order.begin(visit.form.get("order", ""), payer, PRODUCTS)
     if found is None:
         return "/"
     product, back = PRODUCTS[found.product], visit.return_url(found.id)
@@ -55,6 +58,17 @@ def heard(event: Event) -> None:
                 "order_id": id, "note": f"{event.payment.money} {status}"})
     elif event.payment.renews is None and event.payment.order_id in (id, f"{id}-1"):
         Order.becomes(id, status, f"{event.payment.left} left" if event.kind == "payment_cancelled" else "")
+
+
+@inbox.on("unmatched")
+def unasked(event: Event) -> None:
+    """Somebody paid once more for an order that was paid, in a second window: a person gives it back."""
+    paid = event.payment
+    if paid is None or not paid.status.took_money:
+        return
+    logging.error("%s: %s was paid without being asked for; give it back with cancel_whole under the order id %s",
+                  event.order_id, paid.money, paid.provider_id)
+    Order.objects.filter(id=event.order_id).update(note=PAID_TWICE.format(money=paid.money))
 
 
 def work() -> None:

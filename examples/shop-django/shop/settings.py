@@ -19,7 +19,10 @@ CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = SHOP_URL.startswith("https:")
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin-allow-popups"
 """A payment window is a pop-up that tells the page how it ended; Django's own "same-origin" would part them."""
 ROOT_URLCONF = "shop.urls"
-INSTALLED_APPS = ["django.contrib.sessions", "shop"]
+INSTALLED_APPS = ["shop"]
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+"""Nothing is written for those who only look."""
+SESSION_COOKIE_AGE = 365 * 86_400
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware", "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware", "django.middleware.csrf.CsrfViewMiddleware",

@@ -1,9 +1,7 @@
 /**
  * Does what a checkout's action says and brings the payer back, the same way for every payment gateway.
  *
- *     <form data-paygate action="/pay/start" method="post"> … <button>Pay</button> </form>
- *
- * Served as it stands; types are in types.d.ts. Nothing here decides whether anything was paid: the server looks it up.
+ * Nothing here decides whether anything was paid: the server looks it up. Types are in types.d.ts.
  */
 (() => {
   "use strict";
@@ -48,7 +46,7 @@
   let policy;
   try {
     policy = window.trustedTypes?.createPolicy("paygate", { createScriptURL: url => url });
-  } catch { /* The page forbids it. If it enforces such policies too, loading fails and is announced. */ }
+  } catch { /* The page forbids it. */ }
 
   /** @param {HTMLElement} root @param {State | "close"} state */
   function text(root, state) {
@@ -56,7 +54,7 @@
     return root.getAttribute("data-paygate-text-" + state) ?? (TEXTS[language] || TEXTS.en)[state];
   }
 
-  /** Where progress is announced. It must stand in the page before its text does, or nobody hears it.
+  /** Where progress is announced. It stands in the page before its text does, or nobody hears it.
    * @param {HTMLElement} root */
   function region(root) {
     let box = root.querySelector("[data-paygate-status]");
@@ -128,7 +126,7 @@
     return loading;
   }
 
-  /** Tell the server, by a cookie for this return address alone, whether a window beside this page will come to it.
+  /** Tell the server, by a cookie for this return address, whether a window beside this page will come to it.
    * @param {Checkout} checkout @param {boolean} beside */
   function mark(checkout, beside) {
     const to = new URL(checkout.complete, document.baseURI);
@@ -136,7 +134,7 @@
       (to.protocol === "https:" ? "; secure" : "");
   }
 
-  /** Post what the PG's script told to the server. Never in an address: those are logged, and it may hold a key.
+  /** Post what the PG's script told to the server; not in an address: those are logged, and it may hold a key.
    * @param {Checkout} checkout @param {HTMLElement} root @param {Record<string, unknown>} told */
   function back(checkout, root, told) {
     say(root, "returning");
@@ -218,6 +216,12 @@
   /** @param {Checkout} checkout @param {HTMLElement} root @param {import("./types").ClientCall} action */
   async function call(checkout, root, action) {
     let over = false;
+    const windows = /** @type {(Window | null)[]} */ ([]), before = open;
+    window.open = (...given) => {
+      const made = before(...given);
+      windows.push(made);
+      return made;
+    };
     /** @param {Record<string, unknown>} told */
     const finish = told => {
       if (over) return;
@@ -244,8 +248,9 @@
       if (!over) release(root, "script");
       return;
     }
-    // Some scripts say nothing when their window is closed: once the payer is back here, the button works again.
-    setTimeout(() => addEventListener("focus", () => over || release(root, "again"), { once: true }), 1000);
+    // Some scripts say nothing when their window is closed: the button works again once the payer is back and it is.
+    const again = () => over || (windows.some(w => w?.closed === false) ? setTimeout(again, LOOK_MS) : release(root, "again"));
+    setTimeout(() => addEventListener("focus", again, { once: true }), 1000);
   }
 
   /** A browser allows a window only while it handles the click: before anything is known.
@@ -304,14 +309,14 @@
     start(form, event.submitter);
   });
 
-  // The back button may bring the page back as it was left: busy.
+  // The back button may bring a busy page back.
   addEventListener("pageshow", event => {
     if (event.persisted) for (const root of [...busy]) release(root, "back");
   });
 
   function ready() {
     /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("form[data-paygate]")).forEach(region);
-    // A page for one checkout. Coming back to it is not asking for the window again.
+    // Coming back to the page of a checkout is not asking for its window again.
     const root = /** @type {HTMLElement | null} */ (document.querySelector("[data-paygate-checkout]"));
     if (root) {
       const again = () => run(JSON.parse(root.getAttribute("data-paygate-checkout") || ""), root);
@@ -321,7 +326,7 @@
       if (visit?.type === "back_forward") say(root, "back");
       else if (root.hasAttribute("data-paygate-auto")) again();
     }
-    // The end of a checkout in a window beside the merchant's page: tell that page where to go on.
+    // The end, in a window beside the merchant's page: tell that page where to go on.
     const go = /** @type {HTMLAnchorElement | null} */ (document.querySelector("a[data-paygate-go]"));
     const page = window.opener || (window.parent === window ? null : window.parent);
     if (go && !page) location.replace(safe(go.href));

@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 import django.db.models.deletion
 from django.db import migrations, models
 
-import shop.models
-
 
 class Migration(migrations.Migration):
     """Orders, and the later periods of subscriptions."""
@@ -17,11 +15,12 @@ class Migration(migrations.Migration):
     dependencies: ClassVar[list[Any]] = []
     operations: ClassVar[list[Any]] = [
         migrations.CreateModel(name="Order", fields=[
-            ("id", models.CharField(default=shop.models.new_id, max_length=30, primary_key=True, serialize=False)),
+            ("id", models.CharField(max_length=30, primary_key=True, serialize=False)),
             ("payer", models.CharField(max_length=40)),
             ("product", models.CharField(max_length=20)),
             ("status", models.CharField(default="open", max_length=20)),
-            ("note", models.TextField(default=""))]),
+            ("note", models.TextField(default=""))],
+            options={"indexes": [models.Index(fields=["payer", "product"], name="orders_of_payer")]}),
         migrations.CreateModel(name="Renewal", fields=[
             ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ("event", models.CharField(max_length=300, unique=True)),
