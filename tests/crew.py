@@ -167,8 +167,8 @@ class Crew:
         with self.gate(where or self.where) as gate:
             for _ in range(6):
                 self.clock.advance(700)
-                gate.reconcile()
                 assert gate.run_due(len(self.orders)).failed == {}
+                gate.reconcile()
             assert gate.pending() == []
             assert gate.attention() == []
         assert self.charged() == dict.fromkeys(self.orders, 1)
