@@ -36,10 +36,13 @@ from paygate import (
     MemoryLedger,
     Money,
     OutcomeUnknown,
+    Pay,
     PaymentStatus,
     ProviderSpec,
     Refused,
+    Register,
     Schedule,
+    State,
     Unauthorized,
     connect,
 )
@@ -55,6 +58,7 @@ EXAMPLE = ROOT / "examples/toss-provider"
 PACKAGE = "paygate_toss"
 # Beside `paygate` itself: what providers may read with, and what emulators and their tests are made of.
 PUBLIC = {"paygate.codec": {"Unreadable", "read_object"}, "paygate.webhook": {"clean_text", "json_fields"},
+          "paygate.secret": {"opened", "sealed"},
           "paygate.testing": {"Emulator", "FaultKind", "ProviderContract", "VirtualClock"},
           "paygate.testing.emulator": {"Call", "json_response"}, "paygate.testing.story": {"Story"}}
 
@@ -151,18 +155,21 @@ def test_a_strict_type_checker_finds_nothing(tmp_path: Path) -> None:
 def test_what_is_assumed_and_what_is_left_out_is_said(spec: ProviderSpec) -> None:
     readme = (EXAMPLE / "README.md").read_text(encoding="utf-8")
 
-    assert {c.value for c in spec.capabilities} == {"charge", "cancel", "cancel_partly", "find", "lookup", "receive"}
+    assert {c.value for c in spec.capabilities} == {
+        "pay", "register", "capture", "charge", "cancel", "cancel_partly", "find", "lookup", "receive"}
     assert {name for name, _, fact in spec.profile.describe() if fact.certainty.value == "assumed"} == {
         "absence", "maximum", "settle_s"}
-    for left_out in ("`pay`", "`register`"):
+    for left_out in ("Virtual accounts", "tax-free amounts", "Deleting a billing key", "Means of payment other than"):
         assert left_out in readme.partition("## What is left out")[2]
 
 
 UNNOTICED = {
     "drops_the_tax_free_part": "tax-free parts are refused here",
     "finds_only_the_first_record": "this PG names one payment of an order",
-    "puts_its_credentials_into_the_address": "this provider keeps no settings that could be put there",
+    "finds_the_first_two_records": "this PG names one payment of an order",
+    "puts_the_tax_free_part_on_top": "tax-free parts are refused here",
     "reveals_the_billing_key_in_its_request": "it stands in a path, which hides it, and not in the body",
+    "takes_a_registration_for_a_payment": "no look-up of this PG tells of a registration",
     "takes_a_new_order_id_after_a_conflict": "the idempotency key is answered with the first charge: no conflict",
 }
 """Ways of being wrong that make no difference to this provider."""
@@ -269,6 +276,156 @@ def test_a_refund_against_a_balance_that_is_no_longer_so_gives_nothing_back(shop
     assert shop.pg.journal.given_back("order-1") == 1_000
 
 
+# Windows
+
+class Browser:
+    """A payer in a window of the shop's."""
+
+    def __init__(self, shop: Shop, command: Pay | Register, verb: str = "pay") -> None:
+        self.shop, self.order_id = shop, command.order_id
+        self.action = getattr(shop.gate, verb)(command).action.to_dict()
+
+    def back(self, outcome: str = "approve", **changes: str) -> dict[str, str]:
+        return {**self.shop.pg.browse(self.action, outcome), **changes}
+
+
+def paying(shop: Shop, order_id: str = "order-1", amount: int = 14_000, **said: Any) -> Browser:
+    return Browser(shop, Pay(**{"order_id": order_id, "money": won(amount), "title": "Tea",
+                                "return_url": "https://shop.example/done", **said}))
+
+
+def test_the_window_is_a_method_of_what_the_pgs_script_returns(shop: Shop) -> None:
+    payer = Customer(id="ann-1", name=paygate.Secret("김하늘"), email=paygate.Secret("a@example.com"))
+    window = paying(shop, customer=payer)
+
+    assert window.action == {
+        "type": "client_call", "script": "https://js.tosspayments.com/v2/standard", "setup": None,
+        "through": [{"function": "TossPayments", "argument": "test_ck_of_the_emulator"},
+                    {"function": "payment", "argument": {"customerKey": "ann-1"}}],
+        "function": "requestPayment", "returns": "redirect", "params": {
+            "method": "CARD", "amount": {"currency": "KRW", "value": 14_000}, "orderId": "order-1", "orderName": "Tea",
+            "successUrl": "https://shop.example/done", "failUrl": "https://shop.example/done",
+            "customerName": "김하늘", "customerEmail": "a@example.com"}}
+    assert paying(shop, "order-2").action["through"][1]["argument"] == {"customerKey": "ANONYMOUS"}
+    assert shop.pg.calls == []
+
+
+def test_what_was_approved_is_confirmed_once_and_for_the_ledgers_amount(shop: Shop) -> None:
+    window = paying(shop)
+    came = window.back(amount="1")
+    assert shop.pg.journal.entries == []
+    for _ in range(3):
+        assert shop.gate.confirm("order-1", came).status is PaymentStatus.PAID
+
+    sent, = shop.sent("/confirm")
+    assert json.loads(sent.body) == {"paymentKey": "pay-1", "orderId": "order-1", "amount": 14_000}
+    assert sent.headers["idempotency-key"].startswith("confirm-order-1-")
+    assert "pay-1" not in sent.headers["idempotency-key"]
+    assert (shop.pg.journal.charges("order-1"), shop.pg.journal.taken("order-1")) == (1, 14_000)
+
+
+def test_an_amount_that_the_browser_changed_is_never_confirmed(shop: Shop) -> None:
+    window = paying(shop)
+    window.action["params"]["amount"]["value"] = 100
+
+    with pytest.raises(Forged):
+        shop.gate.confirm("order-1", window.back())
+    assert shop.sent("/confirm") == []
+    assert shop.pg.journal.entries == []
+
+
+def test_a_confirmation_whose_answer_is_lost_is_looked_up(shop: Shop) -> None:
+    came = paying(shop).back()
+    shop.pg.fault("drop_after", on="/confirm$")
+
+    assert shop.gate.confirm("order-1", came).status is PaymentStatus.PAID
+    assert len(shop.sent("/confirm")) == 1
+
+
+def test_a_confirmation_that_was_lost_stays_a_doubt_until_the_approval_has_expired(shop: Shop) -> None:
+    came = paying(shop).back()
+    shop.pg.fault("drop_before", on="/confirm$")
+    for _ in range(3):
+        with pytest.raises(OutcomeUnknown):
+            shop.gate.confirm("order-1", came)
+        shop.pg.clock.advance(70)
+        shop.gate.reconcile()
+    assert [row.state for row in shop.gate.pending()] == [State.UNKNOWN]
+
+    shop.pg.clock.advance(600)
+    shop.gate.reconcile()
+    with pytest.raises(Declined) as no:
+        shop.gate.confirm("order-1", came)
+    assert no.value.code == "EXPIRED_PAYMENT"
+    assert len(shop.sent("/confirm")) == 1
+    assert shop.pg.journal.entries == []
+
+
+def test_a_payer_who_does_not_come_back_is_not_charged(shop: Shop) -> None:
+    came = paying(shop).back()
+    shop.pg.clock.advance(900)
+    shop.gate.reconcile()
+
+    with pytest.raises(Declined):
+        shop.gate.confirm("order-1", came)
+    assert shop.sent("/confirm") == []
+    assert shop.gate.pending() == []
+
+
+def test_a_card_that_is_refused_when_it_is_confirmed_is_told_with_the_pgs_words(shop: Shop) -> None:
+    came = paying(shop).back()
+    shop.pg.next_charge("failed")
+    with pytest.raises(Declined) as no:
+        shop.gate.confirm("order-1", came)
+
+    assert (no.value.code, no.value.message) == ("REJECT_CARD_PAYMENT", "the limit is reached")
+
+
+def registering(shop: Shop, order_id: str = "card-1", payer: str = "ann-1") -> Browser:
+    return Browser(shop, Register(order_id=order_id, money=won(9_900), title="Tea, monthly",
+                                  return_url="https://shop.example/done", customer=Customer(id=payer)), "register")
+
+
+def test_a_billing_key_is_issued_once_told_again_and_charged(shop: Shop) -> None:
+    came = registering(shop).back()
+    key = shop.gate.confirm_key("card-1", came)
+    assert key is not None
+
+    assert [shop.gate.confirm_key("card-1", query) for query in (came, {})] == [key, key]
+    sent, = shop.sent("/issue")
+    assert json.loads(sent.body) == {"authKey": "auth-2", "customerKey": "ann-1"}
+    assert shop.pg.journal.entries == []
+    shop.gate.charge(shop.charge(billing_key=key, customer=Customer(id="ann-1")))
+    assert shop.pg.journal.charges("order-1") == 1
+
+
+def test_the_key_is_nowhere_in_the_ledger(shop: Shop) -> None:
+    key = shop.gate.confirm_key("card-1", registering(shop).back())
+    assert key is not None
+    row = shop.gate._account and shop.gate._driver.ledger.get("toss/test", paygate.ledger.row.Book.PAYMENT, "card-1")
+
+    assert row is not None
+    assert key.reveal() not in repr(row) + (row.result or "") + (row.provider_id or "")
+
+
+def test_the_return_of_another_payer_or_of_a_payment_yields_no_key(shop: Shop) -> None:
+    window, other = registering(shop), registering(shop, "card-2", "bob-2")
+    paid = paying(shop).back()
+    for forged in (other.back(), {**other.back(), "customerKey": "ann-1"}, {"paymentKey": paid["paymentKey"]}):
+        with pytest.raises(paygate.PaygateError):
+            shop.gate.confirm_key("card-1", forged)
+    assert [json.loads(c.body)["customerKey"] for c in shop.sent("/issue")] == ["ann-1"]  # Which the PG refused.
+    assert shop.pg.journal.entries == []
+    assert set(shop.pg.keys) == {"billing-key-1"}
+    assert window.order_id == "card-1"
+
+
+def test_a_payer_without_a_name_cannot_be_registered(shop: Shop) -> None:
+    with pytest.raises(BadCommand, match=r"customer\.id must be the customerKey"):
+        shop.gate.register(Register(order_id="card-1", money=won(9_900), title="Tea",
+                                    return_url="https://shop.example/done"))
+
+
 # The PG's own words
 
 def test_a_code_that_declines_is_told_with_the_pgs_words(shop: Shop) -> None:
@@ -291,7 +448,14 @@ def test_a_charge_names_the_payer_for_whom_the_key_was_issued(shop: Shop) -> Non
 def test_a_key_of_the_other_mode_is_refused_at_construction_and_not_repeated(
         spec: ProviderSpec, key: str, mode: str) -> None:
     with pytest.raises(BadSettings) as no:
-        connect(spec, {"secret_key": key, "mode": mode}, ledger=MemoryLedger())
+        connect(spec, {"secret_key": key, "client_key": f"{mode}_ck_1", "mode": mode}, ledger=MemoryLedger())
+    assert key not in str(no.value)
+
+
+@pytest.mark.parametrize("key", ["test_sk_1", "test_gsk_1", "live_ck_1", "ck_1"])
+def test_no_secret_key_is_taken_for_the_one_that_browsers_are_shown(spec: ProviderSpec, key: str) -> None:
+    with pytest.raises(BadSettings, match="client_key") as no:
+        connect(spec, {"secret_key": "test_sk_2", "client_key": key, "mode": "test"}, ledger=MemoryLedger())
     assert key not in str(no.value)
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import unquote
 
-from paygate import Charge, Customer, Money, Response
+from paygate import Charge, Customer, DeclineReason, Money, Pay, Register, Response
 from paygate.testing import Emulator, FaultKind, VirtualClock
 from paygate.testing.emulator import Call, json_response
 from paygate.testing.story import Story
@@ -20,10 +20,17 @@ from paygate.testing.story import Story
 from .words import NAME
 
 SECRET_KEY = "test_sk_of_the_emulator"
+CLIENT_KEY = "test_ck_of_the_emulator"
 BASIC = "Basic " + base64.b64encode(f"{SECRET_KEY}:".encode()).decode()
 KEY_HOLDER = "payer-1.of@the-shop"
 """The customerKey for which the emulator issues its billing keys."""
 KST = timezone(timedelta(hours=9))
+DECLINES = {"REJECT_CARD_PAYMENT": DeclineReason.UNMAPPED, "INVALID_STOPPED_CARD": DeclineReason.BLOCKED,
+            "REJECT_ACCOUNT_PAYMENT": DeclineReason.INSUFFICIENT_FUNDS,
+            "INVALID_CARD_EXPIRATION": DeclineReason.EXPIRED}
+"""Codes of a decline, and what each means. Error list."""
+APPROVED = timedelta(minutes=10)
+"""How long what a payer approved can be confirmed: observed, merchants' code says so."""
 KEPT = timedelta(days=15)
 """How long an idempotency key is remembered, from its first use."""
 
@@ -37,26 +44,31 @@ class TossEmulator(Emulator):
 
     name = NAME
     endpoints = ("POST /v1/billing/{}", "GET /v1/payments/{}", "GET /v1/payments/orders/{}",
-                 "POST /v1/payments/{}/cancel")
-    decline_reasons = ("REJECT_CARD_PAYMENT", "INVALID_STOPPED_CARD")
+                 "POST /v1/payments/{}/cancel", "POST /v1/payments/confirm", "POST /v1/billing/authorizations/issue")
+    decline_reasons = DECLINES
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
         super().__init__(clock)
         self.payments: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, str] = {}
         """Billing keys, each with its customerKey."""
+        self.approvals: dict[str, str] = {}
+        """authKeys that were not exchanged yet, each with its customerKey."""
         self._kept: dict[tuple[str, str], tuple[datetime, Response]] = {}
         self._next: list[tuple[str, str | None]] = []
 
     # What a test may ask of it
 
     def settings(self) -> dict[str, Any]:
-        return {"secret_key": SECRET_KEY, "mode": "test"}
+        return {"secret_key": SECRET_KEY, "client_key": CLIENT_KEY, "mode": "test"}
 
     def story(self) -> Story:
-        won = Money(14_000, "KRW")
+        won, back = Money(14_000, "KRW"), "https://shop.example/done"
         return Story(
             start=datetime(2026, 1, 5, 3, 0, tzinfo=UTC), cancel_part=Money(4_000, "KRW"),
+            pay=Pay(order_id="story-pay", money=won, title="book", return_url=back),
+            register=Register(order_id="story-register", money=won, title="plan", return_url=back,
+                              customer=Customer(id=KEY_HOLDER)),
             charge_order_id="story-charge",
             charge=lambda key, order_id: Charge(order_id=order_id, billing_key=key, money=won, title="plan",
                                                 customer=Customer(id=KEY_HOLDER)))
@@ -70,10 +82,50 @@ class TossEmulator(Emulator):
         return key
 
     def next_charge(self, outcome: str, message: str | None = None) -> None:
-        """Decide the next charge of a key: "paid", "failed", "pending" or "code" (refused without a record)."""
+        """Decide the next charge of a key or confirmation: "paid", "failed", "pending" or "code" (refused, no record).
+        """
         if outcome not in ("paid", "failed", "pending", "code"):
             raise ValueError("outcome is paid, failed, pending or code")
         self._next.append((outcome, message))
+
+    # The payer's browser
+
+    def browse(self, action: Mapping[str, Any], outcome: str = "approve") -> dict[str, str]:
+        """What the script's window does; returns the query with which it takes the browser back."""
+        steps = [(step["function"], step["argument"]) for step in action.get("through", ())]
+        if [name for name, _ in steps] != ["TossPayments", "payment"] or steps[0][1] != CLIENT_KEY \
+                or outcome not in ("approve", "decline", "close"):
+            raise ValueError("no window of this PG, or another outcome than approve, decline and close")
+        asked, payer = action["params"], steps[1][1]["customerKey"]
+        if action["function"] == "requestBillingAuth":
+            return self._registers(payer, outcome)
+        if action["function"] != "requestPayment":
+            raise ValueError("the script has no such function")
+        order = {"orderId": asked["orderId"]}
+        if outcome == "close":
+            return {"code": "PAY_PROCESS_CANCELED", "message": "the payer closed the window", **order}
+        money = Money(asked["amount"]["value"], asked["amount"]["currency"])
+        failure = {"code": "REJECT_CARD_COMPANY", "message": "the card was refused"}
+        is_failed = outcome == "decline"
+        made = self._record(asked["orderId"], asked["orderName"], money, "ABORTED" if is_failed else "IN_PROGRESS",
+                            failure if is_failed else None, kind="NORMAL")
+        if is_failed:
+            self._tell(made)
+            return {**failure, **order}
+        self.clock.at(self.clock.now() + APPROVED, lambda: self._expire(made))
+        return {"paymentKey": made["paymentKey"], "amount": str(money.amount), "paymentType": "NORMAL", **order}
+
+    def _registers(self, payer: str, outcome: str) -> dict[str, str]:
+        if outcome != "approve":
+            return {"code": "PAY_PROCESS_CANCELED", "message": "no card was registered"}
+        auth = f"auth-{len(self.keys) + len(self.approvals) + 1}{self.salt and f'-{self.salt}'}"
+        self.approvals[auth] = payer
+        return {"authKey": auth, "customerKey": payer}
+
+    def _expire(self, payment: dict[str, Any]) -> None:
+        if payment["status"] == "IN_PROGRESS":
+            payment |= {"status": "EXPIRED", "failure": {"code": "EXPIRED_PAYMENT", "message": "it was too late"}}
+            self._tell(payment)
 
     # What it answers
 
@@ -86,6 +138,8 @@ class TossEmulator(Emulator):
             code = "INVALID_REQUEST" if call.method == "GET" else \
                 "NOT_CANCELABLE_PAYMENT" if call.path.endswith("/cancel") else "REJECT_CARD_PAYMENT"
             return say(403, {"code": code, "message": "it says no, and did it"})
+        if truth.status == 200 and "billingKey" in said and kind is FaultKind.WRONG_ORDER:
+            said["customerKey"] = "another-payer"
         if truth.status == 200 and "totalAmount" in said:
             more = said["totalAmount"] + 1
             said |= {"orderId": "another-order", "paymentKey": "pay-999"} if kind is FaultKind.WRONG_ORDER else \
@@ -113,6 +167,10 @@ class TossEmulator(Emulator):
     def _route(self, call: Call) -> Response:
         parts = [unquote(part) for part in call.path.strip("/").split("/")]
         match call.method, parts:
+            case "POST", ["v1", "payments", "confirm"]:
+                return self._confirm(json.loads(call.body))
+            case "POST", ["v1", "billing", "authorizations", "issue"]:
+                return self._issue(json.loads(call.body))
             case "POST", ["v1", "billing", key]:
                 return self._charge(key, json.loads(call.body))
             case "GET", ["v1", "payments", "orders", order_id]:
@@ -126,6 +184,38 @@ class TossEmulator(Emulator):
             case "POST", ["v1", "payments", id, "cancel"] if id in self.payments:
                 return self._cancel(self.payments[id], json.loads(call.body))
         raise No(404, "NOT_FOUND_PAYMENT", "there is no such payment")
+
+    def _confirm(self, body: dict[str, Any]) -> Response:
+        payment = self.payments.get(body["paymentKey"], {})
+        if payment.get("orderId") != body["orderId"] or payment["status"] in ("EXPIRED", "ABORTED"):
+            raise No(404, "NOT_FOUND_PAYMENT_SESSION", "there is nothing to confirm, or not any more")
+        if payment["totalAmount"] != body["amount"]:
+            raise No(400, "INVALID_REQUEST", "the amount is another")  # Which code it is, nobody has published.
+        if payment["status"] != "IN_PROGRESS":
+            raise No(400, "ALREADY_PROCESSED_PAYMENT", "it was confirmed before")
+        if any(p["orderId"] == body["orderId"] and p["approvedAt"] is not None for p in self.payments.values()):
+            raise No(400, "DUPLICATED_ORDER_ID", "the order id was used before")
+        outcome, message = self._next.pop(0) if self._next else ("paid", None)
+        if outcome == "code":
+            raise No(400, "INVALID_REQUEST", message or "refused without a record")
+        if outcome == "failed":
+            failure = {"code": "REJECT_CARD_PAYMENT", "message": message or "the limit is reached"}
+            payment |= {"status": "ABORTED", "failure": failure}
+            raise No(403, failure["code"], failure["message"])
+        if outcome == "paid":
+            payment |= {"status": "DONE", "approvedAt": self._now()}
+            self.move("charge", payment["orderId"], payment["paymentKey"], Money(payment["totalAmount"], "KRW"))
+            self._tell(payment)
+        return say(200, payment)
+
+    def _issue(self, body: dict[str, Any]) -> Response:
+        if self.approvals.get(body["authKey"]) != body["customerKey"]:
+            raise No(400, "INVALID_BILL_KEY_REQUEST", "no card was registered for that payer, or it was used up")
+        del self.approvals[body["authKey"]]
+        key = f"billing-key-of-{body['authKey']}"
+        self.keys[key] = body["customerKey"]
+        return say(200, {"mId": "tosspayments", "customerKey": body["customerKey"], "authenticatedAt": self._now(),
+                         "method": "카드", "billingKey": key, "cardCompany": "현대", "cardNumber": "43301234****123*"})
 
     def _charge(self, key: str, body: dict[str, Any]) -> Response:
         order_id, title = body["orderId"], body["orderName"]
@@ -145,6 +235,8 @@ class TossEmulator(Emulator):
             raise No(400, "INVALID_REQUEST", message or "refused without a record")
         status = {"paid": "DONE", "failed": "ABORTED", "pending": "IN_PROGRESS"}[outcome]
         code = "REJECT_CARD_PAYMENT" if message is None else "REJECT_CARD_COMPANY"
+        if message in self.decline_reasons:
+            code = message
         failure = {"code": code, "message": message or "the limit is reached, or the balance too small"}
         made = self._record(order_id, title, money, status, failure if outcome == "failed" else None)
         if outcome == "failed":
@@ -152,10 +244,10 @@ class TossEmulator(Emulator):
         return say(200, made)
 
     def _record(self, order_id: str, title: str, money: Money, status: str,
-                failure: Mapping[str, str] | None) -> dict[str, Any]:
+                failure: Mapping[str, str] | None, *, kind: str = "BILLING") -> dict[str, Any]:
         id = f"pay-{len(self.payments) + 1}{self.salt and f'-{self.salt}'}"
         self.payments[id] = {
-            "version": "2022-11-16", "mId": "tosspayments", "type": "BILLING", "paymentKey": id, "orderId": order_id,
+            "version": "2022-11-16", "mId": "tosspayments", "type": kind, "paymentKey": id, "orderId": order_id,
             "orderName": title, "method": "카드", "currency": "KRW", "country": "KR", "totalAmount": money.amount,
             "balanceAmount": money.amount, "status": status, "requestedAt": self._now(),
             "approvedAt": self._now() if status == "DONE" else None, "cancels": None, "failure": failure}

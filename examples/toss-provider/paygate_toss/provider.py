@@ -7,67 +7,157 @@ so, raises Refused (or a class under it) only where the PG says no in its own wo
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from paygate import (
     BadCommand,
     Cancel,
-    Cancelled,
     Charge,
+    Checkout,
+    ClientCall,
     Declined,
-    DeclineReason,
     Flow,
     Forged,
     Hint,
     Money,
     NotFound,
-    OutcomeUnknown,
+    Pay,
     Payment,
     PaymentStatus,
     Provider,
-    RateLimited,
+    Refused,
+    Register,
     Request,
-    Response,
     Secret,
-    Unauthorized,
     path,
 )
-from paygate.codec import Unreadable, read_object
+from paygate.secret import opened, sealed
 from paygate.webhook import clean_text, json_fields
 
-from .settings import Settings
-from .words import CUSTOMER_KEY, DECLINES, MINIMUM, NAME, REFUSALS, STATUSES, TITLE_LIMIT
-
-T = TypeVar("T")
-Said = Mapping[str, Any]
+from .answers import accepted, read_payment, text, understood
+from .settings import SCRIPT, Settings
+from .words import ANONYMOUS, CUSTOMER_KEY, MINIMUM, NAME, TITLE_LIMIT
 
 EVENT = "PAYMENT_STATUS_CHANGED"
 ID_LIMIT = 200
 """A paymentKey (결제 키) is at most that long. API reference, the Payment object."""
+AUTH_LIMIT = 300
+"""An authKey is at most that long. API reference, billing key issue."""
+KEY_ID = "key-"
+"""How the ids begin under which this provider keeps a registration, of which no look-up of this PG tells."""
 
 
 class TossProvider(Provider):
-    """Toss Payments (토스페이먼츠), API of 2022-11-16: billing (자동결제), refunds, look-ups and webhooks."""
+    """Toss Payments (토스페이먼츠), API of 2022-11-16: windows, billing (자동결제), refunds, look-ups and webhooks."""
+
+    return_keys = ("paymentKey", "orderId", "code", "message", "authKey", "customerKey")
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         # The key is the user's name, and there is no password. API reference, authorization.
         pair = base64.b64encode(f"{settings.secret_key.reveal()}:".encode()).decode()
         self._headers = {"authorization": Secret(f"Basic {pair}")}
 
     def check(self, command: Any) -> None:
         """Refuse what this PG would not take: a title too long, too little money, a payer without a name of yours."""
-        if isinstance(command, Charge):
-            if len(command.title) > TITLE_LIMIT:
-                raise BadCommand(f"title has more than {TITLE_LIMIT} characters; nothing was sent")
+        if isinstance(command, (Pay, Register, Charge)) and len(command.title) > TITLE_LIMIT:
+            raise BadCommand(f"title has more than {TITLE_LIMIT} characters; nothing was sent")
+        if isinstance(command, (Pay, Charge)):
             if command.money.currency == MINIMUM.currency and command.money < MINIMUM:
                 raise BadCommand(f"less than {MINIMUM} is not taken; nothing was sent")
             if command.tax_free is not None:
                 raise BadCommand("tax_free is not taken; nothing was sent")
+        if isinstance(command, (Register, Charge)) or (isinstance(command, Pay) and command.customer.id is not None):
             customer_key(command)
         if getattr(command, "extra", {}).get(NAME):
             raise BadCommand(f"extra['{NAME}'] has no fields; nothing was sent")
+
+    def pay(self, command: Pay, prepared: str | None = None) -> Flow[Checkout]:
+        """Open the window (결제창) by the PG's script. Nothing is asked before, and nothing is taken in it.
+
+        Source: SDK reference, payment().requestPayment().
+        """
+        yield from ()
+        params = {"method": "CARD", "amount": {"currency": "KRW", "value": command.money.amount},
+                  "orderId": command.order_id, "orderName": command.title, **self._window(command)}
+        return self._checkout(command, "requestPayment", params, takes_money=True)
+
+    def register(self, command: Register, prepared: str | None = None) -> Flow[Checkout]:
+        """Open the window in which a card is registered (빌링키 발급).
+
+        Source: SDK reference, payment().requestBillingAuth().
+        """
+        yield from ()
+        return self._checkout(command, "requestBillingAuth", {"method": "CARD", **self._window(command)},
+                              takes_money=False)
+
+    def _window(self, command: Pay | Register) -> dict[str, Any]:
+        told = {"customerName": command.customer.name, "customerEmail": command.customer.email}
+        return {"successUrl": command.return_url, "failUrl": command.return_url,
+                **{name: value for name, value in told.items() if value is not None}}
+
+    def _checkout(self, command: Pay | Register, function: str, params: dict[str, Any], *,
+                  takes_money: bool) -> Checkout:
+        payer = {"customerKey": command.customer.id or ANONYMOUS}
+        call = ClientCall(script=SCRIPT, function=function, params=params, returns="redirect",
+                          through=(("TossPayments", self._settings.client_key), ("payment", payer)))
+        return Checkout(order_id=command.order_id, action=call, takes_money=takes_money)
+
+    def payer_of(self, command: Any) -> Secret | None:
+        """The customerKey for which a billing key is issued: the return and the PG's answer repeat it."""
+        return Secret(customer_key(command)) if isinstance(command, Register) else None
+
+    def read_return(self, query: Mapping[str, str]) -> Hint:
+        """What the payer came back with: a paymentKey or an authKey to be handed on, or why there is none.
+
+        The amount in it is not even read: the ledger's is what is confirmed.
+
+        Source: payment window guide and billing guide, successUrl and failUrl.
+        """
+        payment, auth = clean_text(query, "paymentKey", ID_LIMIT), clean_text(query, "authKey", AUTH_LIMIT)
+        payer = clean_text(query, "customerKey", 50)
+        if (payment is not None and auth is not None) or (auth is None) is not (payer is None):
+            raise Forged("a return that is neither of a payment nor of a billing key; nothing was changed")
+        return Hint(order_id=clean_text(query, "orderId", 64), provider_id=payment, approval=payment or auth,
+                    payer=payer, code=clean_text(query, "code", 80), message=clean_text(query, "message", 500))
+
+    def capture(self, order_id: str, money: Money | None, hint: Hint) -> Flow[Payment]:
+        """Confirm what the payer approved (결제 승인), or exchange the authKey for the billing key (빌링키 발급).
+
+        The PG compares order id and amount with those of the window. What the answer names is compared with ours.
+
+        Source: API reference, payments/confirm and billing/authorizations/issue; idempotency guide.
+        """
+        assert hint.approval is not None
+        if (money is None) is (hint.payer is None):
+            raise Refused("the return is of another kind of window; nothing was sent")
+        if money is None:
+            return (yield from self._issue(order_id, hint))
+        body = {"paymentKey": hint.approval, "orderId": order_id, "amount": money.amount}
+        reply = yield self._post("/v1/payments/confirm", body, once=f"confirm-{order_id}-{short(hint.approval)}")
+        said = accepted(reply, may_decline=True)
+        payment = understood(lambda: read_payment(said))
+        if payment.status is PaymentStatus.FAILED and payment.order_id == order_id:
+            raise Declined("declined", reason=payment.reason, code=payment.code, pg_message=payment.message)
+        return payment
+
+    def _issue(self, order_id: str, hint: Hint) -> Flow[Payment]:
+        body = {"authKey": hint.approval, "customerKey": hint.payer}
+        said = accepted((yield self._post("/v1/billing/authorizations/issue", body,
+                                          once=f"issue-{order_id}-{short(hint.approval)}")))
+        key, payer = understood(lambda: (Secret(text(said["billingKey"])), Secret(text(said["customerKey"]))))
+        return Payment(order_id=order_id, provider_id=KEY_ID + sealed(key, self._settings.secret_key),
+                       status=PaymentStatus.PAID, money=Money(0, "KRW"), for_key=True, key=key, payer=payer)
+
+    def issued_key(self, payment: Payment, note: str | None = None,
+                   is_told: Callable[[Secret], bool] | None = None) -> Flow[Secret | None]:
+        """The billing key that a registration was answered with: its id is the key, sealed with the secret key."""
+        yield from ()
+        id = payment.provider_id or ""
+        return opened(id.removeprefix(KEY_ID), self._settings.secret_key) if id.startswith(KEY_ID) else None
 
     def charge(self, command: Charge) -> Flow[Payment]:
         """Charge a billing key now (자동결제 승인).
@@ -134,116 +224,21 @@ class TossProvider(Provider):
             return None
         return understood(lambda: read_payment(said))
 
-    def _post(self, template: str, body: Mapping[str, Any], id: str | Secret, *, once: str) -> Request:
+    def _post(self, template: str, body: Mapping[str, Any], *ids: str | Secret, once: str) -> Request:
         # Not `repeatable`, although the PG would recognise a second one: an idempotency key holds for 15 days, the
         # ledger for ever, and whether to send again is the ledger's decision.
-        return Request("POST", path(template, id), json=body, headers={**self._headers, "idempotency-key": once})
+        return Request("POST", path(template, *ids), json=body, headers={**self._headers, "idempotency-key": once})
 
 
-def customer_key(command: Charge) -> str:
+def short(approval: Secret | None) -> str:
+    """A name for an approval, which does not give it away."""
+    return hashlib.sha256((approval or Secret("")).reveal().encode()).hexdigest()[:32]
+
+
+def customer_key(command: Pay | Register | Charge) -> str:
     """The merchant's name for the payer whose billing key it is. Raises: BadCommand where it is missing."""
     key = command.customer.id
     if key is None or not CUSTOMER_KEY.fullmatch(key):
-        raise BadCommand("customer.id must be the customerKey that the billing key was issued for, "
+        raise BadCommand("customer.id must be the customerKey that the billing key is or was issued for, "
                          "2 to 50 of A-Z a-z 0-9 _ - = . @; nothing was sent")
     return key
-
-
-# Answers
-
-def accepted(reply: Response, *, may_decline: bool = False) -> Said:
-    """The object in an answer.
-
-    Raises: Refused or a class under it where the PG says no in its own words, else OutcomeUnknown.
-    """
-    try:
-        said = read_object(reply)
-    except Unreadable:
-        said = {}
-        if reply.status == 200:
-            raise OutcomeUnknown("the PG's answer cannot be read") from None
-    if reply.status == 200:
-        return said
-    code, message = (value if isinstance(value, str) else None for value in (said.get("code"), said.get("message")))
-    if reply.status == 429:
-        raise RateLimited("the PG asks for fewer requests", code=code, pg_message=message)
-    if reply.status == 401:
-        raise Unauthorized("the PG does not accept the key", code=code, pg_message=message)
-    if 400 <= reply.status < 500 and code is not None:
-        if may_decline and code in DECLINES:
-            raise Declined("declined", reason=DECLINES[code], code=code, pg_message=message)
-        if code in REFUSALS:
-            raise REFUSALS[code]("the PG refused", code=code, pg_message=message)
-    raise OutcomeUnknown(f"the PG answered {reply.status}", code=code, pg_message=message)
-
-
-def understood(read: Callable[[], T]) -> T:
-    """`read()`, where what does not fit is OutcomeUnknown."""
-    try:
-        return read()
-    except (KeyError, TypeError, ValueError):
-        raise OutcomeUnknown("the PG's record is not understood") from None
-
-
-def read_payment(said: Said) -> Payment:
-    """A Payment object. Raises: KeyError, TypeError, ValueError.
-
-    Where money was taken, `balanceAmount` says what was given back. A word that does not fit it is not understood:
-    the whole given back in two parts has been seen as PARTIAL_CANCELED, so that word goes with any balance but all.
-    """
-    currency, word = text(said["currency"]), text(said["status"])
-    money, left = Money(said["totalAmount"], currency), Money(said["balanceAmount"], currency)
-    status, back = STATUSES[word], Money(0, currency)
-    if status.took_money:
-        back = money - left
-        status = PaymentStatus.PAID if back.is_zero else PaymentStatus.CANCELLED if left.is_zero \
-            else PaymentStatus.PARTLY_CANCELLED
-        fits = {"DONE": back.is_zero, "CANCELED": left.is_zero, "PARTIAL_CANCELED": not back.is_zero}
-        if not fits[word]:
-            raise ValueError
-    cancels = tuple(read_cancel(one, currency) for one in array_or_none(said["cancels"]))
-    if sum(one.money.amount for one in cancels) != back.amount:
-        raise ValueError  # Two places of one record that do not agree.
-    failure = said["failure"] if status is PaymentStatus.FAILED else None
-    code, message = (None, None) if failure is None else (text(failure["code"]), text_or_none(failure["message"]))
-    return Payment(
-        order_id=text(said["orderId"]), provider_id=text(said["paymentKey"]), status=status, money=money,
-        cancelled=back, paid_at=instant(said["approvedAt"]) if status.took_money else None,
-        method=text_or_none(said["method"]), code=code, message=message,
-        reason=DECLINES.get(code or "", DeclineReason.UNMAPPED) if status is PaymentStatus.FAILED else None,
-        cancellations=cancels)
-
-
-def read_cancel(said: Said, currency: str) -> Cancelled:
-    """One element of `cancels`. Raises: KeyError, TypeError, ValueError."""
-    return Cancelled(money=Money(said["cancelAmount"], currency), at=instant(said["canceledAt"]),
-                     reason=text_or_none(said["cancelReason"]), provider_id=text_or_none(said["transactionKey"]))
-
-
-def array_or_none(value: object) -> list[Any]:
-    """A list; null is an empty one. Raises: TypeError."""
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise TypeError
-    return value
-
-
-def text(value: object) -> str:
-    """Text that is there. Raises: TypeError."""
-    if not isinstance(value, str) or not value:
-        raise TypeError
-    return value
-
-
-def text_or_none(value: object) -> str | None:
-    """Text, or nothing. Raises: TypeError."""
-    return None if value is None else text(value)
-
-
-def instant(value: object) -> datetime:
-    """ISO 8601 with its offset from UTC. Raises: TypeError, ValueError."""
-    made = datetime.fromisoformat(text(value))
-    if made.utcoffset() is None:
-        raise ValueError
-    return made

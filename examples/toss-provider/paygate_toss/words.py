@@ -14,7 +14,11 @@ TITLE_LIMIT = 100
 CUSTOMER_KEY = re.compile(r"[A-Za-z0-9_=.@-]{2,50}")
 """고객 키. The charge of a billing key (빌링키) must name the one it was issued for. API reference, billing."""
 
-# API reference, the Payment object. Where money is on its way to the payer, `read_payment` compares the balance too.
+ANONYMOUS = "ANONYMOUS"
+"""The customerKey of a payer without a name, for one-off payments. SDK reference, TossPayments.ANONYMOUS."""
+
+# API reference, the Payment object. IN_PROGRESS: the payer has approved, and nothing is taken before it is confirmed.
+# Where money is on its way to the payer, `read_payment` compares the balance too.
 STATUSES: Mapping[str, PaymentStatus] = {
     "READY": PaymentStatus.PENDING,
     "IN_PROGRESS": PaymentStatus.PENDING,
@@ -53,6 +57,7 @@ REFUSALS: Mapping[str, type[Refused]] = {
     "INCORRECT_BASIC_AUTH_FORMAT": Unauthorized,
     "NOT_FOUND_PAYMENT": NotFound,
     "NOT_FOUND": NotFound,
+    "NOT_FOUND_PAYMENT_SESSION": Refused,  # Too late (observed: ten minutes), or another order id.
     "DUPLICATED_ORDER_ID": Conflict,
     "INVALID_REQUEST": Refused,
     "INVALID_BILL_KEY_REQUEST": Refused,

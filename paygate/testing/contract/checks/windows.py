@@ -142,6 +142,9 @@ def a_return_with_the_other_orders_id_written_into_it_confirms_nothing(bench: Be
     """The browser's query is anybody's text: our order id in it proves nothing."""
     paid = bench.pay()
     query = bench.browse(bench.do("pay", paid).action)
+    if bench.claims(C.CAPTURE):
+        bench.say(bench.provider.capture(paid.order_id, paid.money, bench.provider.read_return(query))).expected(
+            "the capture of what was approved")
     for other in (bench.pay(), bench.pay(money=bench.another_money(7))):
         bench.do("pay", other)
         forged = {k: v.replace(paid.order_id, other.order_id) for k, v in query.items()}
@@ -277,3 +280,22 @@ def no_credential_is_shown_to_the_payers_browser(bench: Bench) -> None:
     shown = "".join(json.dumps(c.action.to_dict(), default=str) for c in checkouts)
     for name, text in credentials(bench).items():
         expect(text not in shown, f"{name} is in what the payer's browser is given")
+
+
+@check(C.PAY, faces=SYNC)
+def a_return_says_paid_exactly_where_the_browser_brings_a_claim_of_success(bench: Bench) -> None:
+    """After such a claim a failed record may be an earlier attempt's; without one, the order has failed for good."""
+    brought = {outcome: [bench.browse(bench.do("pay", bench.pay()).action, outcome) for _ in range(2)]
+               for outcome in ("approve", "decline", "close")}
+    for outcome in ("decline", "close"):
+        for query in brought[outcome]:
+            expect(not bench.provider.read_return(query).says_paid,
+                   f"the window ended with {outcome}, and its return is read as a claim that it was paid")
+    first, second = brought["approve"]
+    claims = {n: v for n, v in first.items() if second.get(n) == v and all(
+        query.get(n) != v for outcome in ("decline", "close") for query in brought[outcome])}
+    said = [bench.provider.read_return(query).says_paid for query in (first, second)]
+    if claims:
+        expect(all(said), f"the return of a success, and of nothing else, says {claims}, and it is read as no such claim")
+    bare = {n: v for n, v in first.items() if n not in claims}
+    expect(not bench.provider.read_return(bare).says_paid, "without its claim of success a return is read as one")
