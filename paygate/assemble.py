@@ -54,7 +54,7 @@ def connect(provider: str | ProviderSpec, settings: Mapping[str, Any], *, ledger
     `allow` lists the (distribution, provider) pairs that may be loaded. `http` replaces the transport (tests, proxies).
     `vault` encrypts what paygate must keep to charge by itself: dated charges and subscriptions (see `KeyVault`).
 
-    Raises: UnknownProvider, BadSettings.
+    Raises: UnknownProvider, BadSettings; LedgerError where the ledger's disk or server fails, which passes.
     """
     account, store, address = _prepare(provider, settings, ledger=ledger, name=name, base_url=base_url,
                                        timeout_s=timeout_s, deadline_s=deadline_s, settle_s=settle_s, allow=allow,
@@ -74,7 +74,7 @@ def connect_async(provider: str | ProviderSpec, settings: Mapping[str, Any], *,
                   vault: Vault | None = None) -> AsyncGateway:
     """The same as `connect`, for asyncio. The function itself does not wait for anything.
 
-    Raises: UnknownProvider, BadSettings.
+    Raises: UnknownProvider, BadSettings; LedgerError where the ledger's disk or server fails, which passes.
     """
     account, store, address = _prepare(provider, settings, ledger=ledger, name=name, base_url=base_url,
                                        timeout_s=timeout_s, deadline_s=deadline_s, settle_s=settle_s, allow=allow,
@@ -127,11 +127,35 @@ def _store(ledger: str | os.PathLike[str] | Ledger) -> Ledger:
             kind = ledger.__name__ if isinstance(ledger, type) else type(ledger).__name__
             raise BadSettings(f"{wanted}, not {kind}")
         return ledger
+    return _opened(ledger, wanted)
+
+
+def open_existing(where: str) -> SqlLedger:
+    """The ledger that is at a path or an address already: none is made there, and an older one is left as it is.
+
+    Raises: BadSettings; LedgerError.
+    """
+    return _opened(where, "a ledger is a path or a PostgreSQL address", upgrades=False)
+
+
+def _opened(where: str | os.PathLike[str], wanted: str, *, upgrades: bool | None = None) -> SqlLedger:
+    """Raises: BadSettings for a place where no ledger can be, or none is any more; LedgerError for one that fails now,
+    and for an older paygate's.
+    """
     try:
-        return _in_use(open_store(ledger))
-    except (LedgerError, ValueError) as error:
-        said = str(error) if isinstance(error, LedgerError) else wanted
-    raise BadSettings(said if said == wanted else f"the ledger cannot be used: {said}")
+        return _in_use(open_store(where, upgrades=upgrades))
+    except ValueError:
+        fault: Exception = BadSettings(wanted)
+    except (_NoPlace, Closed) as error:
+        fault = BadSettings(f"the ledger cannot be used: {error}")
+    except LedgerError as error:
+        fault = LedgerError(f"the ledger cannot be used: {error}")
+    # Outside of the handler, whose frames hold the address, password and all.
+    raise fault
+
+
+class _NoPlace(LedgerError):
+    """No ledger can be there."""
 
 
 def _in_use(store: SqlLedger) -> SqlLedger:
@@ -163,12 +187,14 @@ def open_store(where: str | os.PathLike[str], *, upgrades: bool | None = None) -
         try:
             from .ledger.postgres import PostgresLedger
         except ModuleNotFoundError as missing:
-            raise LedgerError(f"PostgreSQL needs {missing.name}: pip install 'paygate-core[postgres]'") from None
+            raise _NoPlace(f"PostgreSQL needs {missing.name}: pip install 'paygate-core[postgres]'") from None
         return PostgresLedger(where, upgrades=upgrades)
     if ":memory:" in str(where) or "://" in str(where) or not str(where):
         raise ValueError("neither a path nor a PostgreSQL address")
     if os.path.isdir(where):
-        raise LedgerError("its path is a directory; name a file in it, such as ledger.db")
+        raise _NoPlace("its path is a directory; name a file in it, such as ledger.db")
+    if not os.path.isdir(os.path.dirname(os.path.abspath(where))):
+        raise _NoPlace("there is no folder at its path")
     from .ledger.sqlite import SqliteLedger
 
     return SqliteLedger(where, upgrades=upgrades is not False)

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
 
+import pg_server
 from attrs import evolve
 from shop import WON, Shop, cancel, charge
 
@@ -362,12 +363,54 @@ def test_a_gateway_with_a_name_of_its_own_is_found_by_it(how: str, run: Run, tmp
     with Shop(ledger=SqliteLedger(tmp_path / "named.db"), name="books") as named:
         named.pay(Pay(order_id="w1", money=WON, title="book", return_url="https://shop.example/done"))
     monkeypatch.setenv("PAYGATE_LEDGER", str(tmp_path / "named.db"))
-    assert run("pending").exit_code == 0
+    for command in (("pending",), ("attention",), ("reconcile",), ("trace", "w1")):
+        told = run(*command)  # Nothing is open under the provider's name, and that would be no answer.
+        assert told.exit_code == 2
+        assert "holds nothing of gateway fakepg/test, but of books/test; say which with --name" in told.stderr
     if how == "environment":
         monkeypatch.setenv("PAYGATE_NAME", "books")
     told = run("pending", *(("--name", "books") if how == "option" else ()))
     assert told.exit_code == 1
     assert "w1" in told.stdout
+
+
+def test_a_gateway_that_is_named_and_has_no_rows_yet_is_told_of_the_others(run: Run, shop: Shop) -> None:
+    shop.charge(charge())
+    told = run("pending", "--name", "boks", "--json")
+    assert (told.exit_code, json.loads(told.stdout)) == (0, {"rows": []})
+    assert told.stderr == "paygate: the ledger holds nothing of gateway boks/test, but of fakepg/test\n"
+
+
+def test_a_ledger_without_a_row_belongs_to_every_gateway(run: Run) -> None:
+    told = run("pending")
+    assert (told.exit_code, told.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", [("pending",), ("attention",), ("reconcile",), ("trace", "o1"), ("due",)])
+def test_a_database_without_a_ledger_is_refused_and_left_empty(command: tuple[str, ...], run: Run,
+                                                              tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as db:
+        db.execute("CREATE TABLE customers (name TEXT)")
+        db.commit()
+        told = run(*command, "--ledger", str(tmp_path / "other.db"))
+        assert told.exit_code == 2
+        assert "holds no ledger" in told.stderr
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("customers",)]
+
+
+def test_an_empty_postgres_database_is_refused_and_left_empty(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from base64 import urlsafe_b64encode
+
+    import psycopg
+
+    monkeypatch.setenv("PAYGATE_VAULT_KEYS", urlsafe_b64encode(bytes(32)).decode())
+    with pg_server.database() as url:
+        for command in (("pending",), ("attention",), ("reconcile",), ("trace", "o1"), ("worker", "--once")):
+            told = run(*command, "--ledger", url)
+            assert told.exit_code == 2, command
+            assert "holds no ledger" in told.stderr
+        with psycopg.connect(url) as db:
+            assert db.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
 @pytest.mark.parametrize(("note", "what"), [

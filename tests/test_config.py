@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from paygate import BadSettings, MemoryLedger, UnknownProvider, connect, connect_async, from_environment
+from paygate import BadSettings, LedgerError, MemoryLedger, UnknownProvider, connect, connect_async, from_environment
 from paygate.config import check_base_url, check_times
 from paygate.testing.fakepg import FAKEPG
 
@@ -107,3 +108,23 @@ def test_settings_in_the_environment_are_a_json_object_and_never_shown(settings:
     assert "canary" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("make", [connect, connect_async])
+def test_a_database_or_a_disk_that_fails_at_start_up_is_the_ledgers_trouble_and_no_setting(
+        make: Any, tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    (tmp_path / "broken.db").write_bytes(b"not what was written" * 100)
+    for place in ("postgresql://kim:canary@127.0.0.1:1/books?connect_timeout=2", tmp_path / "broken.db"):
+        with pytest.raises(LedgerError, match="the ledger cannot be used") as caught:
+            make(FAKEPG, SETTINGS, ledger=place)
+        assert "canary" not in "".join(traceback.format_exception(caught.value))
+        assert caught.value.__context__ is None  # Nor in the frames of an error that it came from.
+
+
+@pytest.mark.parametrize("place", ["no/such/folder/ledger.db", "."])
+def test_a_place_where_no_ledger_can_be_is_a_wrong_setting(place: str, tmp_path: Path,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadSettings, match="the ledger cannot be used"):
+        connect(FAKEPG, SETTINGS, ledger=place)

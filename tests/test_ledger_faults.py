@@ -95,7 +95,7 @@ def _as_somebody_else(folder: Path, tmp_path: Path) -> subprocess.CompletedProce
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from shop import Shop, charge
-from paygate import BadSettings, NotSent, connect
+from paygate import LedgerError, NotSent, connect
 from paygate.testing.fakepg import FAKEPG, FakePG
 from paygate.testing.transport import EmulatorTransport
 from paygate.ledger.sqlite import SqliteLedger
@@ -108,7 +108,7 @@ pg.issue_key("key-1")
 try:
     gate = connect(FAKEPG, pg.settings(), ledger=sys.argv[2], http=EmulatorTransport(pg), clock=pg.clock)
     gate.charge(charge())
-except (BadSettings, NotSent) as error:
+except (LedgerError, NotSent) as error:
     assert "ledger" in str(error), error
     assert pg.calls == []
     print("refused")

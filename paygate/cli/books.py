@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 
 import click
 
-from ..assemble import connect, is_database
+from ..assemble import connect, is_database, open_existing
 from ..config import from_environment
 from ..errors import BadSettings, OutcomeUnknown
-from ..gateway import Gateway
+from ..gateway import Base, Gateway
 from ..ledger.row import LedgerError, Row
 from ..ledger.rules import UNRESOLVED
 from ..plugins import printable
@@ -27,6 +27,8 @@ from ..procedures import inbox
 
 OPEN, NEEDS_A_PERSON = 1, 3
 MOST_ROWS = 10_000
+_NAMES = 20
+"""How many names of gateways are told."""
 T = TypeVar("T", bound=Callable[..., Any])
 
 
@@ -40,10 +42,11 @@ def ledger_options(command: T) -> T:
     return command
 
 
-def gateway_arguments(ledger: str | None, name: str | None) -> dict[str, Any]:
+@contextmanager
+def gateway_arguments(ledger: str | None, name: str | None) -> Iterator[dict[str, Any]]:
     """The arguments of `connect` from the environment (PAYGATE_PROVIDER, …), on a ledger that is there already.
 
-    Raises: BadSettings.
+    Raises: BadSettings, where the ledger cannot be used as well: then the command could not run, and that is all.
     """
     stated = {"PAYGATE_LEDGER": ledger, "PAYGATE_NAME": name}
     arguments = from_environment({**os.environ, **{variable: said for variable, said in stated.items() if said}})
@@ -51,7 +54,12 @@ def gateway_arguments(ledger: str | None, name: str | None) -> dict[str, Any]:
     if not is_database(where) and not os.path.isfile(where):
         # Opened, it would be made: and an empty ledger says that nothing is open.
         raise BadSettings(f"there is no ledger at {where}")
-    return arguments
+    with _usable():
+        store = open_existing(where)
+        try:
+            yield arguments | {"ledger": store}
+        finally:
+            store.close()
 
 
 @contextmanager
@@ -60,23 +68,43 @@ def opened(ledger: str | None, name: str | None) -> Iterator[Gateway]:
 
     Raises: BadSettings.
     """
-    with usable(), connect(**gateway_arguments(ledger, name)) as gate:
+    with gateway_arguments(ledger, name) as arguments, connect(**arguments) as gate:
+        check_known(gate, arguments)
         gate._run(inbox.adopt(gate._account))
         yield gate
 
 
+def check_known(gate: Base, arguments: Mapping[str, Any]) -> None:
+    """Say so where the ledger holds rows of other gateways and none of this one: under a wrong name nothing is open.
+
+    Raises: BadSettings where the name was not stated; it may be a new gateway's otherwise, and then a person is told.
+    """
+    names, ours = arguments["ledger"].gateways, gate._account.scope
+    if not names or ours in names:
+        return
+    said = f"the ledger holds nothing of gateway {ours}, but of {', '.join(names[:_NAMES])}"
+    if "name" not in arguments and gate.name not in {known.removesuffix("/test") for known in names}:
+        raise BadSettings(f"{said}; say which with --name or PAYGATE_NAME, without /test")
+    click.echo(f"paygate: {printable(said)}", err=True)
+
+
 @contextmanager
-def usable() -> Iterator[None]:
+def _usable() -> Iterator[None]:
     """A ledger that cannot be used is no doubt about money: the command could not run.
 
     Raises: BadSettings.
     """
+    said = None
     try:
         yield
+    except LedgerError as error:
+        said = str(error)
     except OutcomeUnknown as error:
         if isinstance(error.__cause__, LedgerError):
             raise BadSettings(f"the ledger cannot be used: {error.__cause__}") from None
         raise
+    if said is not None:
+        raise BadSettings(said)
 
 
 def code(rows: Iterable[Row]) -> int:

@@ -17,16 +17,16 @@ from ..errors import BadSettings
 from ..procedures import inbox
 from ..procedures.due import DueReport
 from ..workers.loop import Tally, work
-from .books import OPEN, gateway_arguments, ledger_options, usable
+from .books import OPEN, check_known, gateway_arguments, ledger_options
 
 _LOG_EVERY_S = 10.0
 
 
 @click.command()
 @click.option("--concurrent", type=click.IntRange(1, 10_000), default=20, show_default=True,
-              help="How many charges are under way at a time.")
+              help="How many charges this worker has under way at a time.")
 @click.option("--per-second", type=click.FloatRange(0.01, 10_000), metavar="N",
-              help="At most N charges a second are begun: what the PG allows.")
+              help="At most N charges a second are begun, by all workers of this ledger together: what the PG allows.")
 @click.option("--once", is_flag=True, help="End when nothing is due any more; for cron.")
 @ledger_options
 @click.pass_context
@@ -39,10 +39,10 @@ def command(ctx: click.Context, concurrent: int, per_second: float | None, once:
 
     Exit code: 0 all that was taken up is decided, 1 something of it is not and is taken up again by itself.
     """
-    arguments = gateway_arguments(ledger, name)
-    if "vault" not in arguments:
-        raise BadSettings("PAYGATE_VAULT_KEYS is not set: without a vault there is nothing that paygate could charge")
-    with usable():
+    with gateway_arguments(ledger, name) as arguments:
+        if "vault" not in arguments:
+            raise BadSettings("PAYGATE_VAULT_KEYS is not set: without a vault there is nothing that paygate could "
+                              "charge")
         tally = asyncio.run(_run(arguments, concurrent, per_second, once, quiet=as_json))
     _line("done", tally)
     ctx.exit(OPEN if tally.unknown or tally.waiting or tally.failed else 0)
@@ -56,6 +56,7 @@ async def _run(arguments: dict[str, Any], concurrent: int, per_s: float | None, 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with connect_async(**arguments) as gate:
+        check_known(gate, arguments)
         await gate._run(inbox.adopt(gate._account))
         with _Progress() if sys.stderr.isatty() and not quiet else _Log() as shown:
             return await work(gate, concurrent=concurrent, per_s=per_s, until_empty=once, stop=stop, heard=shown.heard)

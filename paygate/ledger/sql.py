@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from itertools import accumulate
+from math import ceil
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -78,7 +79,9 @@ _FLAGGED = f"{ROW} WHERE gateway = ? AND attention IS NOT NULL ORDER BY opened_a
 _TRAIL = (f"{LINE} WHERE gateway = ? AND book IN ({', '.join(repr(book.value) for book in Book)}) AND id = ? "
           "ORDER BY book, fence")
 
-_CLOSED = Ask("SELECT value FROM paygate_meta WHERE name = ?", ("closed",))
+_META = "SELECT value FROM paygate_meta WHERE name = ?"
+_NEW_META = "INSERT INTO paygate_meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_NEXT_META = "UPDATE paygate_meta SET value = ? WHERE name = ? AND value = ?"
 
 _TAKEN = "a PG's payment id belongs to another order already"
 
@@ -183,9 +186,22 @@ def claim(gateway: str, now: float, limit: int, until: float, note: Note) -> Pla
     return [row for row, _ in moved if _key(row) in taken]
 
 
+def gateways() -> Plan[list[str]]:
+    """The names under which rows stand, one look-up in the key for each."""
+    names: list[str] = []
+    while found := (yield Ask("SELECT gateway FROM paygate_row WHERE gateway > ? ORDER BY gateway LIMIT 1",
+                              (names[-1] if names else "",))):
+        names.append(found[0][0])
+    return names
+
+
 def closed() -> Plan[str | None]:
     """Why nothing is written any more; None where it is."""
-    found = yield _CLOSED
+    return (yield from _meta("closed"))
+
+
+def _meta(name: str) -> Plan[str | None]:
+    found = yield Ask(_META, (name,))
     return found[0][0] if found else None
 
 
@@ -209,9 +225,30 @@ def trail(gateway: str, id: str) -> Plan[list[Line]]:
     return in_order([line_of(found) for found in (yield Ask(_TRAIL, (gateway, id)))])
 
 
+def turns(name: str, now: float, most: int, per_s: float, until: float) -> Plan[tuple[float, int]]:
+    """Take up to `most` turns before `until`, `per_s` a second for all who name them so: the first one's instant, and
+    how many.
+
+    A turn that nobody uses is lost. What was taken more than a thousand turns ahead was taken by a clock that is wrong.
+    """
+    for _ in range(100):
+        said = yield from _meta(name)
+        free = now if said is None else float(said)
+        first = max(now, free) if free - now <= 1000 / per_s + 60 else now
+        count = max(0, min(most, ceil((until - first) * per_s)))
+        if not count:
+            return first, 0
+        then = repr(first + count / per_s)
+        told = yield Tell(((_NEW_META, (name, then)) if said is None else (_NEXT_META, (then, name, said)),), (name,))
+        if told[0] == 1:
+            return first, count
+    raise LedgerError("others take every turn")
+
+
 VERBS: dict[str, Callable[..., Plan[Any]]] = {
     "open": open_rows, "change": change, "get": get, "by_provider_id": by_provider_id, "refunds": refunds, "due": due,
     "of_key": of_key, "planned": planned, "claim": claim, "unresolved": unresolved, "flagged": flagged, "trail": trail,
+    "turns": turns,
 }
 
 

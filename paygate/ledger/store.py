@@ -120,6 +120,11 @@ class SqlLedger:
         """Why nothing is written here any more; None where it is."""
         return self.run(sql.closed())
 
+    @property
+    def gateways(self) -> list[str]:
+        """The names of gateways for which it holds rows; with "/test" after it where in test mode."""
+        return self.run(sql.gateways())
+
     def shut(self) -> None:
         """From now on every call raises LedgerError."""
         self.writes, self.reads = _Closed(), _Closed()
