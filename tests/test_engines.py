@@ -339,6 +339,35 @@ def test_it_is_fed_each_second_and_what_is_in_doubt_is_settled_each_minute(bench
     assert {one.task.lock for one in tasks} == {None}  # A worker that is killed would hold it for ever.
 
 
+@pytest.mark.parametrize("bench", ["celery", "procrastinate"], indirect=True)
+def test_no_more_are_fed_than_the_pg_allows_whoever_else_feeds(bench: tuple[Shop, Any]) -> None:
+    shop, engine = bench
+    ids = owe(shop)
+    if isinstance(engine, OnProcrastinate):
+        from paygate.workers.procrastinate import install
+
+        engine.app = type(engine.app)(connector=engine.app.connector)
+        install(engine.app, engine.gate, per_s=2)
+    else:
+        import celery
+
+        from paygate.workers.celery import install as install_celery
+
+        engine.app = celery.Celery("paced", broker="memory://", set_as_current=False)
+        engine.app.conf.task_default_queue = engine.queue
+        install_celery(engine.app, shop.gate, per_s=2)
+    fed = []
+    for _ in range(4):
+        engine.feed()
+        engine.feed()  # Another beat, in the same second.
+        fed.append(len(jobs := engine.take()))
+        engine.carry_out(jobs)
+        shop.clock.advance(1)
+    assert fed == [2, 2, 1, 0]
+    shop.run_due()  # The subscription's second period.
+    assert charged(shop) == ids
+
+
 def test_what_makes_no_sense_is_refused_at_once(bench: tuple[Shop, Engine]) -> None:
     shop, engine = bench
     if isinstance(engine, OnProcrastinate):

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,18 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one, without a package around them
 
 from drawer import Drawer
+from pg_server import database
 from shop import KEY, STORES, schedule, store, won
 
 from paygate import BadCommand, DatedCharge, DueReport, Ledger, MemoryLedger, Schedule, connect_async
+from paygate.assemble import open_store
 from paygate.ledger.row import LedgerError, Note, Row, State
+from paygate.ledger.sqlite import SqliteLedger
 from paygate.testing.fakepg import FAKEPG, FakePG
 from paygate.testing.transport import EmulatorTransport
 from paygate.workers import loop
-from paygate.workers.loop import Pace, Tally, work
+from paygate.workers.loop import Tally, work
+from paygate.workers.pace import Pace
 
 LATE = 3600.0
 
@@ -302,8 +307,65 @@ def test_a_pace_is_kept_whatever_the_number_at_a_time() -> None:
     assert asyncio.run(scene()) >= 0.099
 
 
+@pytest.mark.parametrize("kind", STORES)
+def test_told_to_stop_it_lets_go_of_what_waits_for_its_turn(kind: str, tmp_path: Path) -> None:
+    ledger = store(kind, tmp_path)
+
+    async def scene() -> None:
+        stop = asyncio.Event()
+        async with Shop(ledger, heard=stop.set) as shop:
+            await shop.owe(9)
+            tally = await asyncio.wait_for(work(shop.gate, concurrent=9, per_s=0.01, stop=stop), 60)
+            assert tally.paid == tally.taken_up == len(shop.taken) == 1
+            assert len(await shop.gate.claim_due()) == 8
+
+    asyncio.run(scene())
+    ledger.close()
+
+
+def test_a_pace_is_kept_by_all_workers_of_a_ledger_together(tmp_path: Path) -> None:
+    pg, count, per_s = FakePG(), 40, 200.0
+    begun: list[float] = []
+
+    async def one() -> Tally:
+        ledger = SqliteLedger(tmp_path / "ledger.db")  # As other processes have it: only the file is shared.
+        try:
+            async with Shop(ledger, pg, heard=lambda: begun.append(time.monotonic())) as shop:
+                return await work(shop.gate, concurrent=5, per_s=per_s, until_empty=True)
+        finally:
+            ledger.close()
+
+    async def scene() -> list[Tally]:
+        ledger = SqliteLedger(tmp_path / "ledger.db")
+        async with Shop(ledger, pg) as shop:
+            await shop.owe(count)
+        ledger.close()
+        return await asyncio.gather(*[asyncio.to_thread(asyncio.run, one()) for _ in range(4)])
+
+    assert sum(tally.paid for tally in asyncio.run(scene())) == count
+    assert max(begun) - min(begun) >= (count - 1) / per_s * 0.9  # Not a quarter of it.
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_turns_are_given_once_evenly_and_from_now_on(kind: str, tmp_path: Path) -> None:
+    with nullcontext(str(tmp_path / "ledger.db")) if kind == "sqlite" else database() as where:
+        ledgers = [open_store(where) for _ in range(2)]
+        def take(now: float, most: int, until: float = 1e9, n: int = 0) -> tuple[float, int]:
+            told: tuple[float, int] = ledgers[n].perform("turns", ("pace", now, most, 10.0, until))
+            return told
+
+        assert [take(100.0, 5, n=0), take(100.0, 5, n=1), take(100.2, 5, n=0)] == [(100.0, 5), (100.5, 5), (101.0, 5)]
+        assert take(100.3, 5, until=101.0) == (101.5, 0)  # None before that.
+        assert take(101.3, 9, until=101.75) == (101.5, 3)
+        assert take(200.0, 1) == (200.0, 1)  # What nobody used is lost.
+        assert take(5_000.0, 1) == (5_000.0, 1)
+        assert take(210.0, 1) == (210.0, 1)  # A clock was wrong.
+        for ledger in ledgers:
+            ledger.close()
+
+
 def test_without_a_pace_nobody_waits() -> None:
-    asyncio.run(asyncio.wait_for(Pace().wait(), 60))
+    assert asyncio.run(asyncio.wait_for(Pace().wait(asyncio.Event()), 60))
     assert Tally(began=time.monotonic() - 2, taken_up=4).per_s == pytest.approx(2, abs=0.5)
 
 

@@ -75,6 +75,27 @@ def claim(account: Account, limit: int) -> Steps[list[Row]]:
     return rows
 
 
+def turns(account: Account, most: int, per_s: float, within_s: float) -> Steps[tuple[float, int]]:
+    """Take up to `most` of the turns that all workers of the ledger share: in how many seconds the first is, how many.
+
+    Raises: LedgerError.
+    """
+    now = account.now()
+    taken: tuple[float, int] = yield Entry("turns", (f"pace {account.scope}", now, most, per_s, now + within_s))
+    return taken[0] - now, taken[1]
+
+
+def allowed(account: Account, most: int, per_s: float | None) -> Steps[int]:
+    """How many of up to `most` that are due may be begun within this second; they are taken from the shared turns.
+
+    Raises: LedgerError.
+    """
+    if per_s is None:
+        return most
+    rows: list[Row] = yield Entry("planned", (account.scope, account.now(), most))
+    return (yield from turns(account, len(rows), per_s, 1.0))[1] if rows else 0
+
+
 def planned(account: Account, until: datetime, limit: int) -> Steps[list[Row]]:
     """What is to be carried out by `until`, the longest due first."""
     rows: list[Row] = yield Entry("planned", (account.scope, until.timestamp(), limit))

@@ -11,15 +11,18 @@ from celery import Celery  # type: ignore[import-untyped]
 
 from ..errors import BadSettings, OutcomeUnknown
 from ..gateway import Gateway
-from ..procedures.due import backlog
+from ..procedures.due import allowed, backlog
+from .pace import check_shared_pace
 from .telling import log, tell, tell_backlog
 
 _FEED_EVERY_S = 1.0
 _RECONCILE_EVERY_S = 60.0
 
 
-def install(app: Celery, gate: Gateway, *, at_once: int = 100) -> None:
+def install(app: Celery, gate: Gateway, *, at_once: int = 100, per_s: float | None = None) -> None:
     """Have the workers of `app` charge what is due at `gate`; its beat claims up to `at_once` charges each second.
+
+    Of those at most `per_s`, whoever else charges on the same ledger with that limit.
 
     A claim becomes durable before its task is handed to the broker. Where that fails, the claim runs out.
 
@@ -27,6 +30,7 @@ def install(app: Celery, gate: Gateway, *, at_once: int = 100) -> None:
     """
     if type(at_once) is not int or not 1 <= at_once <= 10_000:
         raise BadSettings("at_once is 1 to 10,000 charges")
+    check_shared_pace(gate._driver.ledger, per_s)
     name = f"paygate.{gate.name}"
 
     def execute(id: str, fence: int) -> None:
@@ -37,7 +41,8 @@ def install(app: Celery, gate: Gateway, *, at_once: int = 100) -> None:
 
     def feed() -> None:
         try:
-            rows = gate.claim_due(at_once)
+            room = gate._run(allowed(gate._account, at_once, per_s))
+            rows = gate.claim_due(room) if room else []
         except OutcomeUnknown as error:
             log.warning("%s: nothing was claimed: %s", gate.name, error)
             return

@@ -13,31 +13,10 @@ from ..async_gateway import AsyncGateway
 from ..errors import BadCommand, BadSettings, OutcomeUnknown
 from ..ledger.row import Closed, Row
 from ..procedures.due import DueReport, backlog, let_go, run_one
+from .pace import Pace
 
 _BATCH = 200
 _RECONCILE_S = 5.0
-
-
-@define
-class Pace:
-    """At most `per_s` starts a second, evenly; None is no limit."""
-
-    per_s: float | None = None
-    _next: float = 0.0
-
-    def __attrs_post_init__(self) -> None:
-        if self.per_s is not None and not 0.01 <= self.per_s <= 10_000:
-            raise BadCommand("per_s is 0.01 to 10,000 charges a second; nothing was sent")
-
-    async def wait(self) -> None:
-        """Wait for the next turn."""
-        if self.per_s is None:
-            return
-        now = time.monotonic()
-        turn = max(now, self._next)
-        self._next = turn + 1 / self.per_s
-        if turn > now:
-            await asyncio.sleep(turn - now)
 
 
 @define
@@ -77,6 +56,8 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
                until_empty: bool = False, stop: asyncio.Event | None = None, heard: Heard | None = None) -> Tally:
     """Charge what is due, `concurrent` at a time and at most `per_s` a second, until `stop` is set.
 
+    `per_s` holds for all workers together that say it on one ledger; `concurrent` is this one's.
+
     `until_empty` ends it when nothing is due any more; otherwise it looks again every `poll_s` seconds, and settles
     what is in doubt in between. After `stop` nothing new is taken up, and what was begun is finished.
     `heard` is told after each charge. Some are claimed ahead, so that no turn waits for a claim.
@@ -86,14 +67,16 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
     if type(concurrent) is not int or not 1 <= concurrent <= 10_000:
         raise BadCommand("concurrent is 1 to 10,000 charges at a time; nothing was sent")
     stop = stop or asyncio.Event()
-    pace, tally, busy, done = Pace(per_s), Tally(), set[asyncio.Task[None]](), asyncio.Event()
+    pace, tally, busy, done = Pace(per_s, gate), Tally(), set[asyncio.Task[None]](), asyncio.Event()
     ahead, spare = deque[Row](), min(concurrent // 4, _BATCH)
     looked = claimed = time.monotonic()
     settling: asyncio.Task[None] | None = None
     is_dry = False  # Whether the last claim found less than was asked for.
 
     async def carry_out(row: Row) -> None:
-        await pace.wait()
+        if not await pace.wait(stop):
+            ahead.append(row)
+            return
         try:
             report = await gate._run(run_one(gate._account, row))
         except OutcomeUnknown as error:  # The ledger's trouble; the claim runs out, and it is taken up again.

@@ -12,18 +12,21 @@ from procrastinate import App, PsycopgConnector
 
 from ..async_gateway import AsyncGateway
 from ..errors import BadSettings, NotSent, OutcomeUnknown
-from ..procedures.due import backlog
+from ..procedures.due import allowed, backlog
+from .pace import check_shared_pace
 from .telling import log, tell, tell_backlog
 
 _EVERY_SECOND = "* * * * * *"
 _EVERY_MINUTE = "* * * * *"
 
 
-def install(app: App, gate: AsyncGateway, *, queue: str = "paygate", most_waiting: int = 500) -> None:
+def install(app: App, gate: AsyncGateway, *, queue: str = "paygate", most_waiting: int = 500,
+            per_s: float | None = None) -> None:
     """Have the workers of `app` charge what is due at `gate`.
 
     Each second one of them claims what is due and makes a job of each charge, in one transaction, until `most_waiting`
-    wait; each minute one settles what is in doubt. `app` and the ledger of `gate` are in one PostgreSQL database.
+    wait, and at most `per_s` of them, however many workers there are; each minute one settles what is in doubt.
+    `app` and the ledger of `gate` are in one PostgreSQL database.
 
     Raises: BadSettings.
     """
@@ -31,6 +34,7 @@ def install(app: App, gate: AsyncGateway, *, queue: str = "paygate", most_waitin
         raise BadSettings("paygate feeds an app with a PsycopgConnector: jobs and claims become durable together")
     if type(most_waiting) is not int or not 1 <= most_waiting <= 10_000:
         raise BadSettings("most_waiting is 1 to 10,000 jobs")
+    check_shared_pace(gate._driver.ledger, per_s)
     connector, name = app.connector, f"paygate.{gate.name}"
 
     @app.task(name=f"{name}.execute", queue=queue)
@@ -45,16 +49,17 @@ def install(app: App, gate: AsyncGateway, *, queue: str = "paygate", most_waitin
     @app.task(name=f"{name}.feed", queue=queue, queueing_lock=f"{name}.feed", priority=100)
     async def feed(timestamp: int) -> None:
         room = most_waiting - await _waiting(app, queue, f"{name}.execute")
-        if room < 1:
-            return
         try:
+            room = 0 if room < 1 else await gate._run(allowed(gate._account, room, per_s))
+            if room < 1:
+                return
             async with connector.pool.connection() as connection, connection.transaction():
                 async with gate.joining(connection) as joined:
                     rows = await joined.claim(room)
                 jobs: list[Any] = [{"id": row.id, "fence": row.fence} for row in rows]
                 if jobs:
                     await execute.configure(connection=connection).batch_defer_async(*jobs)
-        except NotSent as error:
+        except (NotSent, OutcomeUnknown) as error:
             log.warning("%s: nothing was claimed: %s", gate.name, error)
 
     @app.periodic(cron=_EVERY_MINUTE)
