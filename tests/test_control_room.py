@@ -13,12 +13,14 @@ import httpx
 import pytest
 
 import paygate
+from paygate import KeyVault, new_vault_key
 from paygate.assemble import connect
 from paygate.commands import DatedCharge, Schedule
 from paygate.ledger import MemoryLedger
 from paygate.model import BillingKey
 from paygate.money import LIMIT, Money
 from paygate.sandbox import Sandbox, showing
+from paygate.subscriptions import Interval, SubscribeKey
 from paygate.testing.emulator import Call, Emulator, VirtualClock, json_response
 from paygate.testing.fakepg import FAKEPG, FakePG
 from paygate.testing.overview import Overview
@@ -179,6 +181,40 @@ def test_money_dates_keys_and_refunds_are_shown_newest_first(box: Sandbox, clien
     assert (total["charged"]["amount"], total["refunded"]["amount"], total["kept"]["text"]) == (14_000, 0, "14,000 KRW")
     assert [hook["n"] for hook in shown["hooks"]] == [0]
     assert shown["counts"]["journal"] == 1
+
+
+def test_what_paygate_itself_has_due_is_shown_from_the_merchants_ledger(
+        box: Sandbox, client: httpx.Client, tmp_path: Path) -> None:
+    won, now = Money(14_000, "KRW"), box.clock.now()
+    key = BillingKey("fakepg", box.do("fakepg", "issue_key", key="payer-1"))
+    assert not _overview(client)["is_ledger_shown"]
+    with connect(FAKEPG, box.settings("fakepg"), ledger=str(tmp_path / "ledger.db"), base_url=box.url("fakepg"),
+                 clock=box.clock, vault=KeyVault(new_vault_key())) as gate:
+        box.show_ledger("fakepg", tmp_path / "ledger.db")
+        gate.subscribe_key(SubscribeKey(order_id="sub-1", billing_key=key, money=won, every=Interval("month"),
+                                        title="tea", run_by="paygate"))
+        gate.schedule(Schedule(billing_key=key, run_by="paygate", charges=[
+            DatedCharge(order_id="d1", due_at=now + timedelta(days=2), money=won, title="plan")]))
+
+        shown = _overview(client)
+
+        assert shown["is_ledger_shown"]
+        assert [(d["order_id"], d["is_due"], d["money"]["text"]) for d in shown["dated"]] == [
+            ("d1", True, "14,000 KRW"), ("sub-1-2", True, "14,000 KRW")]
+        assert shown["dated"][1]["at"] > (now + timedelta(days=27)).isoformat()
+        box.advance(2 * 86_400 + 60)
+        gate.run_due()
+        assert [d["order_id"] for d in _overview(client)["dated"]] == ["sub-1-2"]
+
+
+def test_a_ledger_that_cannot_be_read_takes_nothing_from_the_room(
+        box: Sandbox, client: httpx.Client, tmp_path: Path) -> None:
+    with connect(FAKEPG, box.settings("fakepg"), ledger=str(tmp_path / "ledger.db"), base_url=box.url("fakepg"),
+                 clock=box.clock):
+        box.show_ledger("fakepg", tmp_path / "ledger.db")
+        with box.lock:
+            box.books["fakepg"].close()
+        assert _overview(client)["dated"] == []
 
 
 def test_a_webhook_is_shown_with_its_headers_and_its_body(box: Sandbox, client: httpx.Client) -> None:

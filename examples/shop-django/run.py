@@ -58,6 +58,7 @@ def main() -> None:
         call_command("migrate", verbosity=0)
         server.set_app(get_wsgi_application())  # pyright: ignore[reportArgumentType]
         logging.getLogger("django.server").setLevel(logging.WARNING)
+        box.show_ledger(name, f"{folder}/ledger.db")
         box.do(name, "set_webhook_url", url=f"{url}/pay/webhooks/{name}", **WEBHOOK_KIND.get(name, {}))
         stop = Event()
         worker = Thread(target=keep_working, args=[stop])

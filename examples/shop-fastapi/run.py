@@ -46,6 +46,7 @@ def main() -> None:
         gate = connect_async(FAKEPG if name == FAKEPG.name else name, box.settings(name), ledger=f"{folder}/ledger.db",
                              base_url=box.url(name), clock=box.clock, vault=KeyVault(new_vault_key()))
         made = shop(gate, url=url, secret=new_order_id(), database=f"{folder}/shop.db", work_every_s=1.0)
+        box.show_ledger(name, f"{folder}/ledger.db")
         box.do(name, "set_webhook_url", url=f"{url}/pay/webhooks/{name}", **WEBHOOK_KIND.get(name, {}))
         print(f"sandbox: no real money\n\nshop          {url}\ncontrol room  {box.control_url}\ngateway       {name}\n"
               "\nStop with Ctrl-C.", flush=True)

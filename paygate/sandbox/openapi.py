@@ -46,7 +46,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Overview": _object(now=_INSTANT, gateways={"type": "array", "items": _object(
         name=_TEXT, webhook_urls=_OBJECTS, waiting=_OBJECTS, held=_OBJECTS, keys=_OBJECTS, dated=_OBJECTS,
         running=_OBJECTS, journal=_OBJECTS, totals=_OBJECTS, hooks=_OBJECTS, faults={"type": "array", "items": _FAULT},
-        counts={"type": "object", "additionalProperties": _COUNT})}),
+        is_ledger_shown={"type": "boolean"}, counts={"type": "object", "additionalProperties": _COUNT})}),
     "Gateways": _list("gateways", _object(
         name=_TEXT, url=_TEXT, settings={"type": "object"}, connect=_TEXT, pay=_TEXT, decline_reasons=_NAMES,
         endpoints={"type": "array", "items": _object(name=_TEXT, on=_TEXT)})),

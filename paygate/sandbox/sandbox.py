@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
@@ -17,6 +18,7 @@ from ..plugins import find_providers, is_allowed, load
 from ..testing.emulator import Answer, Call, Emulator, FaultKind, VirtualClock
 from ..testing.fakepg import FAKEPG, FakePG
 from .control import control
+from .merchant import Book
 from .server import Limits, LoopbackServer, log, require_loopback
 from .station import Station
 
@@ -62,6 +64,7 @@ class Sandbox:
         if strangers := sorted(set(self._ports) - set(self.stations)):
             raise BadSettings(f"a port was given to {', '.join(strangers)}, which is not in this sandbox")
         self._servers: dict[str | None, LoopbackServer] = {}
+        self.books: dict[str, Book] = {}
         self._thread: Thread | None = None
         self._stop: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
@@ -111,6 +114,18 @@ class Sandbox:
         with self.lock:
             return self.emulator(name).controls()[control](**arguments)
 
+    def show_ledger(self, name: str, path: str | os.PathLike[str]) -> None:
+        """Show in the control room, beside what that PG has due, what a merchant's paygate has: `path` is the SQLite
+        file of its ledger. It is only read, until the sandbox stops.
+
+        Raises: LedgerError where it cannot be opened; KeyError for a PG that is not here.
+        """
+        book = Book(path, self.stations[name].name)
+        with self.lock:
+            before, self.books[name] = self.books.get(name), book
+        if before is not None:
+            before.close()
+
     def advance(self, seconds: float) -> None:
         """Turn the clock forward; whatever falls due on the way happens. Webhooks leave at once, in real time."""
         with self.lock:
@@ -146,14 +161,15 @@ class Sandbox:
     def stop(self) -> None:
         """Close every connection and port, and end the thread. Stopping twice is stopping once."""
         thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        if self._stop is not None:
-            loop, stop = self._stop
-            # The loop may have ended by itself just now.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(stop.set)
-        thread.join()
+        if thread is not None:
+            if self._stop is not None:
+                loop, stop = self._stop
+                # The loop may have ended by itself just now.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(stop.set)
+            thread.join()
+        for name in list(self.books):
+            self.books.pop(name).close()
 
     @property
     def is_running(self) -> bool:

@@ -15,6 +15,7 @@ from .server import log
 
 if TYPE_CHECKING:
     from .courier import Delivery
+    from .merchant import Book
     from .sandbox import Sandbox
     from .station import Station
 
@@ -27,22 +28,29 @@ _BODY_SHOWN = 64 << 10
 def overview(box: Sandbox) -> dict[str, Any]:
     """What time it is, and what each gateway holds."""
     return {"now": box.clock.now().isoformat(),
-            "gateways": [_gateway(station, box.url(name)) for name, station in box.stations.items()]}
+            "gateways": [_gateway(station, box.url(name), box.books.get(name))
+                         for name, station in box.stations.items()]}
 
 
-def _gateway(station: Station, url: str) -> dict[str, Any]:
+def _gateway(station: Station, url: str, book: Book | None) -> dict[str, Any]:
     emulator = station.emulator
     seen = _seen(emulator)
+    own = [] if book is None else book.due(MOST)
+    dated = sorted([*seen.dated, *own], key=lambda d: d.at)
+    totals = dict(seen.totals)
+    if "dated" in totals:
+        totals["dated"] += len(own)
     entries = emulator.journal.entries
     return {
         "name": station.name, "webhook_urls": [{"kind": kind, "url": url} for kind, url in seen.webhook_urls],
         "waiting": [_waiting(w, url) for w in _newest(seen.waiting)], "held": [_row(h) for h in _newest(seen.held)],
-        "keys": [_row(k) for k in _newest(seen.keys)], "dated": [_row(d) for d in _around_now(seen.dated)],
+        "keys": [_row(k) for k in _newest(seen.keys)], "dated": [_row(d) for d in _around_now(dated)],
         "running": [_row(r) for r in _newest(seen.running)],
         "journal": [{"at": m.at.isoformat(), "order_id": m.order_id, "provider_id": m.provider_id,
                      "money": money(m.money), "kind": m.kind} for m in _newest(entries)],
         "totals": _totals(emulator.journal), "hooks": hooks(station, MOST)[::-1], "faults": faults(emulator.faults),
-        "counts": {**dict(seen.totals), "journal": len(entries), "hooks": len(emulator.hooks)}}
+        "is_ledger_shown": book is not None,
+        "counts": {**totals, "journal": len(entries), "hooks": len(emulator.hooks)}}
 
 
 def _seen(emulator: Emulator) -> Overview:

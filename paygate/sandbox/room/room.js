@@ -193,7 +193,8 @@ function showClock() {
   const due = all("dated").filter((d) => d.is_due && d.at > seen.now).sort((a, b) => (a.at < b.at ? -1 : 1));
   const next = $("#next");
   if (!due.length) {
-    next.textContent = "Nothing is due.";
+    next.textContent = seen.gateways.some((g) => g.is_ledger_shown) ? "Nothing is due."
+      : "Nothing is due at the gateways. What your paygate charges by itself stands in your ledger: paygate due --ledger … lists it.";
     delete next.dataset.said;
     return;
   }
