@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from paygate.testing.simulation import checker, notes
+from paygate.testing.simulation import checker, notes, remembered, terms
 from paygate.testing.simulation.checker import judge
 from paygate.testing.simulation.notes import Rules
 
@@ -18,9 +18,9 @@ CLOCK = {"at": 0.0}
 
 
 def asked(call: int = 1, verb: str = "charge", order: str = "o1", amount: int = 100, *, intent: str | None = None,
-          cart: str | None = None) -> Event:
+          cart: str | None = None, **more: Any) -> Event:
     return {"what": "asked", "call": call, "verb": verb, "order": order, "intent": intent or order, "amount": amount,
-            "cart": cart, **CLOCK}
+            "cart": cart, "currency": "KRW", "key": "k1", "due": None, **CLOCK, **more}
 
 
 def told(said: str, call: int = 1, amount: int | None = None) -> Event:
@@ -28,8 +28,9 @@ def told(said: str, call: int = 1, amount: int | None = None) -> Event:
 
 
 def sent(order: str = "o1", *, at: float = 0.0, fate: str = "maybe", kind: str = "charge", intent: str | None = None,
-         guarded: bool = False) -> Event:
-    return {"what": "request", "kind": kind, "orders": (order,), "intents": (intent or order,), "amount": 100,
+         guarded: bool = False, **terms: Any) -> Event:
+    """A request; one that states no terms is not compared."""
+    return {"what": "request", "kind": kind, "orders": (order,), "intents": (intent or order,), "terms": [terms],
             "guarded": guarded, "fate": fate, "call": 1, "at": at}
 
 
@@ -38,9 +39,9 @@ def look(shown: str, at: float, order: str = "o1", back: int = 0) -> Event:
 
 
 def moved(order: str = "o1", amount: int = 100, *, kind: str = "charge", intent: str | None = None,
-          call: int | None = None) -> Event:
+          call: int | None = None, **more: Any) -> Event:
     return {"what": "moved", "kind": kind, "order": order, "intent": intent or order, "amount": amount, "call": call,
-            **CLOCK}
+            **CLOCK, **more}
 
 
 def row(state: str = "answered", id: str = "o1", *, amount: int = 100, paid: bool | None = None,
@@ -54,6 +55,8 @@ PAID = [asked(), sent(), moved(), told("paid", amount=100)]
 ABSENT_TWICE = [look("absent", 5.0), look("absent", 121.0)]
 BACK = [asked(2, "refund", amount=40, intent="c1"), sent(kind="refund", intent="c1"),
         moved(kind="refund", amount=40, intent="c1", call=2)]
+
+DATED = asked(verb="schedule", due=500.0)
 
 CLEAN: dict[str, list[Event]] = {
     "a charge": [*PAID, row()],
@@ -76,6 +79,15 @@ CLEAN: dict[str, list[Event]] = {
         asked(cart="k"), sent(), told("no"), asked(2, order="o2", cart="k"), sent("o2"), moved("o2"),
         told("paid", 2, 100), row("refused"), row(id="o2")],
     "a call that only failed itself": [*PAID, asked(2, "conflict", amount=101), told("bad", 2), row()],
+    "a dated charge": [DATED, sent(kind="schedule", amount=100, currency="KRW", key="k1", due=499.6),
+                       moved(since=500.0, currency="KRW"), row()],
+    "a dated charge that is stopped": [DATED, sent(kind="schedule"), asked(2, "unschedule"), sent(kind="unschedule"),
+                                       row("not_sent")],
+    "a refund of all that is left": [
+        *PAID, *BACK, asked(3, "refund", amount=None, intent="c2"),  # type: ignore[arg-type]
+        look("record", 1.0, back=40), sent(kind="refund", intent="c2", amount=60),
+        moved(kind="refund", amount=60, intent="c2", call=3), told("done", 3, 60), row(),
+        row(id="c1", book="cancel", order="o1", amount=40), row(id="c2", book="cancel", order="o1", amount=60)],
     "a refund made at the PG's console": [*PAID, moved(kind="refund", amount=10, intent="beside"), row()],
 }
 
@@ -135,6 +147,30 @@ BROKEN: dict[str, tuple[str, list[Event]]] = {
     "told another amount": ("false success", [asked(), sent(), moved(), told("paid", amount=99), row()]),
     "told given back, though it was not": ("false success", [*PAID, BACK[0], told("done", 2, 40), row()]),
     "another amount taken": ("wrong amount", [asked(), sent(), moved(amount=101), row(amount=101)]),
+    "another amount asked of the PG": ("wrong amount", [asked(), sent(amount=101), row("refused")]),
+    "another currency asked of the PG": ("wrong currency", [asked(), sent(currency="USD"), row("refused")]),
+    "another currency taken": ("wrong currency", [asked(), sent(), moved(currency="USD"), row()]),
+    "another payer's key charged": ("wrong key", [asked(), sent(key="k2"), moved(), row()]),
+    "charged though nobody commanded it": ("phantom", [sent("o9"), row("refused", "o9")]),
+    "a date that was not commanded": ("wrong date", [DATED, sent(kind="schedule", due=440.0), row("refused")]),
+    "a date where there was none": ("wrong date", [asked(), sent(due=440.0), row("refused")]),
+    "taken before its date": ("wrong date", [DATED, sent(kind="schedule", due=500.0), moved(since=440.0), row()]),
+    "another amount on a date": ("wrong amount", [DATED, sent(kind="schedule", amount=99), row("refused")]),
+    "a refund of another amount asked of the PG": ("wrong amount", [
+        *PAID, BACK[0], sent(kind="refund", intent="c1", amount=80), row(), row("not_sent", "c1", book="cancel")]),
+    "a refund of another amount given": ("wrong amount", [
+        *PAID, BACK[0], BACK[1], moved(kind="refund", amount=80, intent="c1", call=2), told("done", 2, 80), row(),
+        row(id="c1", book="cancel", order="o1", amount=80)]),
+    "told of another refund than was asked": ("false success", [
+        *PAID, BACK[0], BACK[1], moved(kind="refund", amount=80, intent="c1", call=2), told("done", 2, 80), row(),
+        row(id="c1", book="cancel", order="o1", amount=80)]),
+    "a refund of all that was less": ("wrong amount", [
+        *PAID, asked(2, "refund", amount=None, intent="c1"), sent(kind="refund", intent="c1"),  # type: ignore[arg-type]
+        moved(kind="refund", amount=40, intent="c1", call=2), row(),
+        row(id="c1", book="cancel", order="o1", amount=40)]),
+    "a refund of another order": ("wrong order", [
+        *PAID, asked(3, order="o2"), BACK[0], sent("o2", kind="refund", intent="c1"), row(), row("refused", "o2")]),
+    "a date stopped that nobody stops": ("wrong order", [DATED, sent(kind="unschedule"), row("refused")]),
     "sent and never written down": ("unannounced", [asked(), sent()]),
     "books that differ": ("books", [*PAID, *BACK, told("done", 2, 40), row(),
                                     row(id="c1", book="cancel", order="o1", amount=30)]),
@@ -169,8 +205,9 @@ def test_a_violation_says_at_which_event_it_showed() -> None:
 
 @pytest.mark.checkout
 def test_the_checker_imports_nothing_of_the_product() -> None:
-    assert set(_imported(Path(checker.__file__))) == {"__future__", "collections.abc", "typing", ".notes"}
-    assert set(_imported(Path(notes.__file__))) == {"__future__", "collections.abc", "dataclasses", "typing"}
+    whole = (checker, notes, remembered, terms)
+    assert {name for part in whole for name in _imported(Path(part.__file__))} == {
+        "__future__", "collections.abc", "dataclasses", "typing", ".notes", ".remembered", ".terms"}
 
 
 def _imported(file: Path) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ from paygate.testing.simulation.faults import Weather
 from paygate.testing.simulation.notes import Violation
 from paygate.testing.simulation.recorder import CALLING, Recorder
 
-KEY = "key-1"
+KEY, OTHER_KEY = "key-1", "key-2"
 SETTLE_S = 120.0
 
 
@@ -40,6 +41,7 @@ class Town:
         self.rng = Random(seed)
         self.pg = FakePG()
         self.pg.issue_key(KEY)
+        self.pg.issue_key(OTHER_KEY)
         self.clock = self.pg.clock
         self.judge = Judge()
         self.recorder = Recorder(self.pg, self.judge)
@@ -122,14 +124,28 @@ class RightClient:
     def send(self, order: str, amount: int) -> tuple[str, int | None]:
         row = self.rows[order]
         try:
-            status, said = self.ask("POST", "/charges", {"order_id": order, "key": KEY, "amount": amount,
-                                                         "currency": "KRW"})
+            status, said = self.ask("POST", "/charges", self.bought(order, amount))
         except NotReached:
             row["state"] = "not_sent"
             return "no", None
         except Cut:
             return self.doubt(order)
         return self.answered(order, status, said)
+
+    def bought(self, order: str, amount: int) -> dict[str, Any]:
+        return {"order_id": order, "key": KEY, "amount": amount, "currency": "KRW"}
+
+    def schedule(self, order: str, amount: int, due_s: float) -> tuple[str, int | None]:
+        """Have a charge held for later; what became of it is looked up once it is due."""
+        self.write(order, amount)
+        self.rows[order]["sent_at"] = due_s
+        due_at = self.town.clock.now() + timedelta(seconds=due_s - self.town.clock.monotonic())
+        try:
+            self.ask("POST", "/schedules", {"key": KEY, "items": [
+                {**self.bought(order, amount), "due_at": due_at.isoformat(), "tax_free": None}]})
+        except (NotReached, Cut):
+            return "unknown", None
+        return "pending", None
 
     def answered(self, order: str, status: int, said: Any) -> tuple[str, int | None]:
         row = self.rows[order]
@@ -200,7 +216,7 @@ class RightClient:
         row = self.refunds[id]
         try:
             self.ask("POST", f"/payments/{payment['id']}/refunds", {
-                "amount": row["amount"], "left": payment["amount"] - row["before"], "reason": id})
+                "amount": self.part(row["amount"], payment), "left": payment["amount"] - row["before"], "reason": id})
         except NotReached:
             row["state"] = "not_sent"
             return "no", None
@@ -208,6 +224,9 @@ class RightClient:
             pass
         row |= {"state": "unknown", "sent_at": self.town.clock.monotonic()}
         return self.look_at(id)
+
+    def part(self, amount: int, payment: dict[str, Any]) -> int:
+        return amount
 
     def balance(self, order: str) -> dict[str, Any] | None:
         try:
@@ -222,7 +241,7 @@ class RightClient:
         row, asked_at = self.refunds[id], self.town.clock.monotonic()
         if (payment := self.balance(row["order"])) is None:
             return "unknown", None
-        if payment["given_back"] == row["before"] + row["amount"]:
+        if payment["given_back"] == row["before"] + self.part(row["amount"], payment):
             row["state"] = "answered"
             return "done", row["amount"]
         if payment["given_back"] == row["before"]:
@@ -389,6 +408,52 @@ class RefundsInDoubt(RightClient):
         return self.give(id, payment)
 
 
+class GivesBackDouble(RightClient):
+    """Sends twice the amount of a refund."""
+
+    def part(self, amount: int, payment: dict[str, Any]) -> int:
+        return amount * 2
+
+
+class GivesBackAll(RightClient):
+    """Makes every partial refund a whole one."""
+
+    def part(self, amount: int, payment: dict[str, Any]) -> int:
+        left: int = payment["amount"] - self.before(payment)
+        return left
+
+    def before(self, payment: dict[str, Any]) -> int:
+        return min((r["before"] for r in self.refunds.values() if r["order"] == payment["order_id"]), default=0)
+
+
+class ChargesAnotherKey(RightClient):
+    """Charges a key that belongs to another payer."""
+
+    def bought(self, order: str, amount: int) -> dict[str, Any]:
+        return {**super().bought(order, amount), "key": OTHER_KEY}
+
+
+class ChargesDollars(RightClient):
+    """Charges the right number of another currency."""
+
+    def bought(self, order: str, amount: int) -> dict[str, Any]:
+        return {**super().bought(order, amount), "currency": "USD"}
+
+
+class ChargesMore(RightClient):
+    """Adds a fee that nobody agreed to."""
+
+    def bought(self, order: str, amount: int) -> dict[str, Any]:
+        return super().bought(order, amount + 100)
+
+
+class ChargesEarly(RightClient):
+    """Has dated charges carried out a minute before their date."""
+
+    def schedule(self, order: str, amount: int, due_s: float) -> tuple[str, int | None]:
+        return super().schedule(order, amount, due_s - 60)
+
+
 WRONG: dict[type[RightClient], set[str]] = {
     RetriesAnything: {"unsafe resend"},
     NewIdOnDoubt: {"unsafe resend", "double"},
@@ -403,6 +468,12 @@ WRONG: dict[type[RightClient], set[str]] = {
     BelievesHooks: {"phantom", "books"},
     GivesUpQuietly: {"lost"},
     RefundsInDoubt: {"unsafe resend"},
+    GivesBackDouble: {"wrong amount"},
+    GivesBackAll: {"wrong amount"},
+    ChargesAnotherKey: {"wrong key"},
+    ChargesDollars: {"wrong currency"},
+    ChargesMore: {"wrong amount"},
+    ChargesEarly: {"wrong date"},
 }
 """Each wrong client, and what it must be caught at."""
 
@@ -410,7 +481,7 @@ WRONG: dict[type[RightClient], set[str]] = {
 def play_charge(client: RightClient, order: str, amount: int, cart: str | None = None) -> None:
     """Ask a client to charge, and write down what it says."""
     recorder = client.town.recorder
-    call = recorder.ask("charge", order=order, amount=amount, cart=cart or order)
+    call = recorder.ask("charge", order=order, amount=amount, cart=cart or order, currency="KRW", key=KEY)
     before = CALLING.set(call)
     try:
         recorder.tell(call, *client.charge(order, amount))
@@ -422,10 +493,22 @@ def play_charge(client: RightClient, order: str, amount: int, cart: str | None =
 
 def play_refund(client: RightClient, id: str, order: str, amount: int) -> None:
     recorder = client.town.recorder
-    call = recorder.ask("refund", order=order, intent=id, amount=amount)
+    call = recorder.ask("refund", order=order, intent=id, amount=amount, currency="KRW")
     before = CALLING.set(call)
     try:
         recorder.tell(call, *client.refund(id, order, amount))
+    except Died:
+        client.town.token = ""
+    finally:
+        CALLING.reset(before)
+
+
+def play_schedule(client: RightClient, order: str, amount: int, due_s: float) -> None:
+    recorder = client.town.recorder
+    call = recorder.ask("schedule", order=order, amount=amount, cart=order, currency="KRW", key=KEY, due=due_s)
+    before = CALLING.set(call)
+    try:
+        recorder.tell(call, *client.schedule(order, amount, due_s))
     except Died:
         client.town.token = ""
     finally:
@@ -450,6 +533,8 @@ def play(kind: type[RightClient], seed: str, orders: int = 60) -> list[Violation
                 play_refund(client, f"{again}-r{n}", again, rng.randrange(1, 500))
             case 2:
                 _survived(client, lambda again=again: client.hook(again, "paid"))  # type: ignore[misc]
+        if n % 10 == 5:
+            play_schedule(client, f"d{n:04}", 2_000 + n, town.clock.monotonic() + 300.0)
         town.clock.advance(rng.choice((1, 10, 40, 130)))
         if rng.random() < 0.2:
             _survived(client, client.reconcile)

@@ -67,7 +67,7 @@ class CapturingPG(FakePG):
             return super().asks(call)
         said = fields(call.body)
         return Asks(kind="charge" if "amount" in said else "other", orders=(str(said.get("order_id")),),
-                    amount=said.get("amount"))
+                    amount=said.get("amount"), currency=said.get("currency"))
 
     def _route(self, method: str, parts: list[str], body: dict[str, Any], query: dict[str, str]) -> Response:
         if (method, parts) == ("POST", ["captures"]):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from ...commands import Charge, DatedCharge, Pay, Register, Schedule
 from ...money import Money
-from ..asks import Asks, fields
+from ..asks import Asks, Dated, fields
 from ..emulator import Call
 from ..story import Story
 
@@ -33,12 +34,14 @@ def asked(call: Call) -> Asks | None:
         case "POST", ["token"]:
             return Asks(kind="token")
         case "POST", ["charges"]:
-            return Asks(kind="charge", orders=(str(said.get("order_id")),), amount=said.get("amount"))
+            return Asks(kind="charge", orders=(str(said.get("order_id")),), amount=said.get("amount"),
+                        currency=said.get("currency"), key=said.get("key"))
         case "POST", ["payments", id, "refunds"]:
             return Asks(kind="refund", provider_id=id, amount=said.get("amount"), guarded=True,
                         note=said.get("reason"))
         case "POST", ["schedules"]:
-            return Asks(kind="schedule", orders=tuple([str(i.get("order_id")) for i in said.get("items", ())]))
+            dated = tuple([_dated(item) for item in said.get("items", ())])
+            return Asks(kind="schedule", orders=tuple([one.order for one in dated]), key=said.get("key"), dated=dated)
         case "POST", ["unschedule"]:
             return Asks(kind="unschedule", orders=tuple(said.get("order_ids", ())))
         case "GET", ["payments"]:
@@ -48,3 +51,8 @@ def asked(call: Call) -> Asks | None:
         case "GET", ["schedules", id]:
             return Asks(kind="look", orders=(id,))
     return None
+
+
+def _dated(item: dict[str, Any]) -> Dated:
+    return Dated(str(item.get("order_id")), item.get("amount"), item.get("currency"),
+                 datetime.fromisoformat(item["due_at"]) if "due_at" in item else None)

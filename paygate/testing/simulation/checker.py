@@ -1,20 +1,6 @@
 """The judge of a simulation: plain journals in, violations out. It imports nothing of paygate.
 
-A history is a list of JSON-like events in the order in which they happened (`at` is seconds, ids are text):
-
-- ``asked``   call, verb, order, intent, amount, cart: the merchant calls. `intent` is what may happen once at most:
-              the order for a charge, the refund's own id for a refund. `cart` is what the payer wants to pay once.
-- ``request`` n, kind, orders, intents, amount, guarded, fate, call: what reached the PG. `kind` is charge, refund,
-              schedule or unschedule; `fate` is "unprocessed" where the PG did not begin and the client was told so
-              completely, else "maybe". `guarded`: the PG compares the balance the request states.
-- ``look``    orders, shown, back: a question that reached the PG, and what its whole answer showed: "absent",
-              "record", "failed" (a record that untruly says so) or "nothing" (no usable answer); `back` is the balance
-              given back it showed.
-- ``moved``   kind, order, intent, amount, call: the PG moved money. `kind` is charge or refund.
-- ``told``    call, said, amount: what the merchant was told: paid, pending, no (it did not happen), unknown, busy,
-              bad (this very call did nothing), done (a refund), held (dated charges). A call that died is told nothing.
-- ``decided`` intent: a person said what became of it, so it may be sent again.
-- ``row``     book ("payment" or "cancel"), id, order, state, amount, paid, attention: the ledger in the end.
+What a history is made of stands in notes.py.
 """
 
 from __future__ import annotations
@@ -22,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .notes import OPEN, READINGS, Event, Intent, OrderNote, Rules, Violation
+from .notes import OPEN, READINGS, Event, Rules, Violation
+from .remembered import Intent, OrderNote
+from .terms import Terms
 
 
 class Judge:
@@ -70,13 +58,16 @@ class Judge:
 
     def _asked(self, e: Event) -> None:
         self._calls[e["call"]] = e
+        if e["verb"] == "refund":
+            self._refund(e["intent"]).terms.command(e)
+        elif e["verb"] in ("charge", "pay", "schedule", "conflict"):
+            self._charge(e["order"]).terms.command(e)
+        if e["verb"] == "unschedule":
+            self._order(e["order"]).is_to_stop = True
         if e["verb"] not in ("charge", "pay", "schedule"):
-            if e["verb"] == "conflict":
-                self._order(e["order"]).amounts.append(e["amount"])
             return
         order, cart = self._order(e["order"]), e.get("cart")
         order.is_asked = True
-        order.amounts.append(e["amount"])
         order.cart = cart
         if cart is None:
             return
@@ -115,6 +106,8 @@ class Judge:
     def _told_of_refund(self, asked: Event, said: str, e: Event) -> None:
         id, order = asked["intent"], self._order(asked["order"])
         given, intent = order.refunds.get(id, 0), self._refund(id)
+        if said == "done" and asked["amount"] not in (None, e["amount"]):
+            self.found("false success", id, f"told that {e['amount']} was given back; asked for was {asked['amount']}")
         if said == "done" and given != e["amount"]:
             self.found("false success", id, f"told that {e['amount']} was given back; the PG gave {given}")
         if said == "no" and given and not intent.is_late:
@@ -137,12 +130,24 @@ class Judge:
     def _request(self, e: Event) -> None:
         match e["kind"]:
             case "charge" | "schedule":
-                for id in e["orders"]:
+                for n, id in enumerate(e["orders"]):
+                    if not self._order(id).is_asked:
+                        self.found("phantom", id, "the PG was asked for money that nobody commanded")
+                    self._compare(self._charge(id).terms, id, e, n)
                     self._sent(self._charge(id), id, e, self._may_charge_again)
             case "refund":
                 self._refund_request(e)
             case "unschedule" if not e["orders"]:
                 self.found("unsafe resend", "unschedule", "a request that names no order stops all of them")
+            case "unschedule":
+                for id in e["orders"]:
+                    if not self._order(id).is_to_stop:
+                        self.found("wrong order", id, "the PG was asked to stop what nobody commanded to stop")
+
+    def _compare(self, terms: Terms, id: str, e: Event, n: int = 0, *, left: int = 0, owner: str | None = None) -> None:
+        said = e["terms"][n] if e.get("terms") else {}
+        for kind, text in terms.differs(said, left, owner=owner):
+            self.found(kind, id, f"the PG was asked for {text}")
 
     def _sent(self, intent: Intent, id: str, e: Event, may: Any) -> None:
         if intent.sent_at is not None and (why := may(intent, e)) is not None:
@@ -173,6 +178,7 @@ class Judge:
         order, intent, owner = self._order(order_id), self._refund(id), self._charge(order_id)
         if owner.sent_at is not None and not owner.shown and not order.charges:
             self.found("unsafe resend", id, "money asked back of an order whose charge was in doubt")
+        self._compare(intent.terms, id, e, left=order.taken - order.back, owner=order_id)
         before = order.last_refund
         if before not in (None, id) and (open_one := self._refund(str(before))).sent_at is not None \
                 and not open_one.shown and not open_one.misses:
@@ -215,14 +221,16 @@ class Judge:
             intent = self._charge(e["order"])
             if len(order.charges) > 1:
                 self.found("double", e["order"], f"charged {len(order.charges)} times: {order.charges}")
-            if order.amounts and amount not in order.amounts:
-                self.found("wrong amount", e["order"], f"{amount} was taken, {order.amounts[0]} was asked for")
+            self._did(intent.terms, e["order"], e)
+            if (since := e.get("since")) is not None and intent.terms.is_before(since):
+                self.found("wrong date", e["order"], "it was taken before the date it was commanded for")
             if not order.is_asked:
                 self.found("phantom", e["order"], "money was taken that nobody asked for")
         else:
+            intent = self._refund(e["intent"])
+            self._did(intent.terms, e["intent"], e, left=order.taken - order.back)
             order.back += amount
             order.refunds[e["intent"]] = order.refunds.get(e["intent"], 0) + amount
-            intent = self._refund(e["intent"])
             if order.back > order.taken:
                 self.found("over-refund", e["order"], f"{order.back} was given back of {order.taken}")
         intent.moves += 1
@@ -231,6 +239,10 @@ class Judge:
         if intent.no_at is not None and not intent.sent_since_no:
             intent.is_late = True
             self._late.append((e["kind"], e["order"] if e["kind"] == "charge" else e["intent"], self.step))
+
+    def _did(self, terms: Terms, id: str, e: Event, *, left: int = 0) -> None:
+        for kind, text in terms.differs({"amount": e["amount"], "currency": e.get("currency")}, left):
+            self.found(kind, id, f"the PG moved {text}")
 
     # What the ledger says in the end
 

@@ -1,9 +1,30 @@
-"""What the judge remembers of each order, refund and thing that may happen once. It imports nothing of paygate."""
+"""What the judge is told and what it finds. It imports nothing of paygate.
+
+A history is a list of JSON-like events in the order in which they happened (`at` is seconds, ids are text):
+
+- ``asked``   call, verb, order, intent, amount, cart, currency, key, due: the merchant calls. `intent` is what may
+              happen once at most: the order for a charge, the refund's own id for a refund. `cart` is what the payer
+              wants to pay once; `key` is what is charged, `due` the second at which (None: at once). The `amount` of a
+              refund is None where it is all that is left.
+- ``request`` n, kind, orders, intents, terms, guarded, fate, call: what reached the PG. `kind` is charge, refund,
+              schedule or unschedule; `fate` is "unprocessed" where the PG did not begin and the client was told so
+              completely, else "maybe". `guarded`: the PG compares the balance the request states. `terms` has for each
+              intent the amount, currency, key and due that it states, None where it does not.
+- ``look``    orders, shown, back: a question that reached the PG, and what its whole answer showed: "absent",
+              "record", "failed" (a record that untruly says so) or "nothing" (no usable answer); `back` is the balance
+              given back it showed.
+- ``moved``   kind, order, intent, amount, currency, since, call: the PG moved money, at the second `since`. `kind` is
+              charge or refund.
+- ``told``    call, said, amount: what the merchant was told: paid, pending, no (it did not happen), unknown, busy,
+              bad (this very call did nothing), done (a refund), held (dated charges). A call that died is told nothing.
+- ``decided`` intent: a person said what became of it, so it may be sent again.
+- ``row``     book ("payment" or "cancel"), id, order, state, amount, paid, attention: the ledger in the end.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Event = Mapping[str, Any]
@@ -36,43 +57,3 @@ class Violation:
     def __str__(self) -> str:
         where = "in the end" if self.step is None else f"event {self.step}"
         return f"{self.kind}: {self.about}: {self.text} ({where})"
-
-
-@dataclass
-class Intent:
-    """One thing that may happen once at most."""
-
-    sent_at: float | None = None
-    """When the last request that may have arrived did."""
-    misses: list[float] = field(default_factory=list)
-    """Whole answers since then that showed nothing of it."""
-    shown: bool = False
-    """Whether a whole answer since then showed a record."""
-    moves: int = 0
-    no_at: int | None = None
-    """The event at which the merchant was told that it did not happen."""
-    sent_since_no: bool = False
-    is_late: bool = False
-    """Whether it happened after a "no": a person must be told, and until then the "no" may be repeated."""
-    is_denied: bool = False
-    """Whether the PG's own record untruly said that it failed."""
-    back: int | None = None
-    """For a refund: what had been given back when it was sent last."""
-
-
-@dataclass
-class OrderNote:
-    amounts: list[int] = field(default_factory=list)
-    """What it was asked for under."""
-    cart: str | None = None
-    charges: list[int] = field(default_factory=list)
-    back: int = 0
-    refunds: dict[str, int] = field(default_factory=dict)
-    """Given back, by refund."""
-    last_refund: str | None = None
-    row: Event | None = None
-    is_asked: bool = False
-
-    @property
-    def taken(self) -> int:
-        return sum(self.charges)

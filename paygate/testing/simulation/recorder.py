@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 
 from attrs import define, field, frozen
@@ -80,14 +81,14 @@ class Recorder:
     # The merchant's side
 
     def ask(self, verb: str, *, order: str | None = None, intent: str | None = None, amount: int | None = None,
-            cart: str | None = None) -> int:
-        """The merchant calls; returns the call's number."""
+            **more: Any) -> int:
+        """The merchant calls; returns the call's number. `more`: cart, currency, key and due, where there are any."""
         self.sync()
         self.calls += 1
         if order is not None:
             self._orders.setdefault(order, order)
         self._asked[self.calls] = asked = {"verb": verb, "order": order, "intent": intent or order, "amount": amount,
-                                           "cart": cart}
+                                           **more}
         self.note("asked", call=self.calls, **asked)
         return self.calls
 
@@ -117,7 +118,12 @@ class Recorder:
             intent = order if moved.kind == "charge" else asked.get("intent") or f"beside the ledger {self._entries}"
             tally = self.taken if moved.kind == "charge" else self._back
             tally[order] = tally.get(order, 0) + moved.money.amount
-            self.note("moved", kind=moved.kind, order=order, intent=intent, amount=moved.money.amount, call=cause)
+            self.note("moved", kind=moved.kind, order=order, intent=intent, amount=moved.money.amount, call=cause,
+                      currency=moved.money.currency, since=self._second(moved.at))
+
+    def _second(self, at: datetime) -> float:
+        """The second of the simulation at which something happened."""
+        return self.now() - (self.emulator.clock.now() - at).total_seconds()
 
     def exchange(self, call: Call, asks: Asks, trouble: Trouble | None) -> Answer:
         """Let a call arrive at the PG with its trouble, and return what comes back."""
@@ -187,7 +193,10 @@ class Recorder:
             orders = (asked.get("order") or "?",)
         intents = (asked.get("intent") or "?",) if asks.kind == "refund" else orders
         mild = _unprocessed(answer, self.emulator)
-        self.note("request", kind=asks.kind, orders=orders, intents=intents, amount=asks.amount, guarded=asks.guarded,
+        terms = [{"amount": one.amount, "currency": one.currency, "key": asks.key,
+                  "due": None if one.due_at is None else self._second(one.due_at)} for one in asks.dated] or [
+            {"amount": asks.amount, "currency": asks.currency, "key": asks.key, "due": None}] * len(intents)
+        self.note("request", kind=asks.kind, orders=orders, intents=intents, terms=terms, guarded=asks.guarded,
                   fate="unprocessed" if mild else "maybe", call=CALLING.get(), trouble=trouble)
 
 

@@ -29,6 +29,8 @@ class Order:
     due_s: float | None = None
     renews: str = ""
     """The order that began the subscription which this one renews."""
+    subscription: str | None = None
+    """The PG's id of the subscription that this order began."""
     refunds: list[Cancel | CancelWhole] = field(factory=list)
 
 
@@ -52,6 +54,12 @@ class Shop:
 
     def money(self, amount: int) -> Money:
         return Money(amount, self.currency)
+
+    def key_of(self, order: Order) -> str | None:
+        """What an order is to be charged to: the billing key, or the PG's id of its subscription."""
+        if order.verb in ("charge", "schedule") and self.key is not None:
+            return self.key.reveal()
+        return self.orders[order.renews].subscription if order.renews else None
 
     def charge(self, order: Order, *, amount: int | None = None) -> Charge:
         assert self.story.charge is not None

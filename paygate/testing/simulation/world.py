@@ -22,6 +22,7 @@ from ...errors import NotFound
 from ...ledger.row import Book, Kind, Ledger, Row, State
 from ...model import Event
 from ...provider import ProviderSpec
+from ...subscriptions import Subscription
 from ..emulator import Hook
 from ..virtual_clock import VirtualClock
 from .checker import Judge
@@ -133,7 +134,8 @@ class World:
     def _ask(self, verb: str, order: Order, amount: int | None = None) -> int:
         """The merchant asks to be paid: until it is told otherwise it does not know what became of the order."""
         order.told = ""
-        return self.recorder.ask(verb, order=order.id, amount=amount or order.amount, cart=order.cart)
+        return self.recorder.ask(verb, order=order.id, amount=amount or order.amount, cart=order.cart,
+                                 currency=self.shop.currency, key=self.shop.key_of(order), due=order.due_s)
 
     def charge(self, order: Order, gate: int = 0, *, amount: int | None = None) -> Job:
         """Charge, or repeat a charge; with another `amount` it is a conflict."""
@@ -166,13 +168,19 @@ class World:
         """The browser comes back with `query`."""
         call, asked = self.recorder.ask("confirm", order=order.id), self.gates[gate]
         confirm = asked.confirm if order.verb == "pay" else asked.confirm_subscription
-        return self._job(gate, call, confirm(order.id, query),
-                         lambda result, error: self._tell(call, order, result, error))
+
+        def tell(result: Any, error: BaseException | None) -> None:
+            if isinstance(result, Subscription):
+                order.subscription = result.provider_id
+            self._tell(call, order, result, error)
+
+        return self._job(gate, call, confirm(order.id, query), tell)
 
     def refund(self, command: Any, gate: int = 0) -> Job:
         """Give back what `command` says."""
         amount = command.money.amount if isinstance(command, Cancel) else None
-        call = self.recorder.ask("refund", order=command.order_id, intent=command.cancel_id, amount=amount)
+        call = self.recorder.ask("refund", order=command.order_id, intent=command.cancel_id, amount=amount,
+                                 currency=self.shop.currency)
         verb = self.gates[gate].cancel if isinstance(command, Cancel) else self.gates[gate].cancel_whole
         return self._job(gate, call, verb(command),
                          lambda result, error: self._tell(call, None, result, error))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-from paygate.testing.asks import Asks, fields
+from paygate.testing.asks import Asks, Dated, fields
 from paygate.testing.emulator import Call
 
 from .routes import segments
@@ -19,12 +20,15 @@ def asks(call: Call) -> Asks:
         case "POST", ("users", "getToken"):
             return Asks(kind="token")
         case "POST", ("subscribe", "payments", "again" | "onetime"):
-            return Asks(kind="charge", orders=_ids(said), amount=_won(said))
+            return Asks(kind="charge", orders=_ids(said), amount=_won(said), currency=said.get("currency"),
+                        key=said.get("customer_uid"))
         case "POST", ("payments", "cancel"):
             return Asks(kind="refund", orders=_ids(said), provider_id=said.get("imp_uid"), amount=_won(said),
                         guarded=said.get("checksum") is not None, note=said.get("reason"))
         case "POST", ("subscribe", "payments", "schedule"):
-            return Asks(kind="schedule", orders=tuple([i for item in said.get("schedules", ()) for i in _ids(item)]))
+            dated = tuple([_dated(id, item) for item in said.get("schedules", ()) for id in _ids(item)])
+            return Asks(kind="schedule", orders=tuple([one.order for one in dated]), key=said.get("customer_uid"),
+                        dated=dated)
         case "POST", ("subscribe", "payments", "unschedule"):
             return Asks(kind="unschedule", orders=_ids(said))
         case "GET", ("payments", word, order, *_) if word in _LOOKS:
@@ -41,6 +45,12 @@ def asks(call: Call) -> Asks:
 def _ids(said: dict[str, Any]) -> tuple[str, ...]:
     given = said.get("merchant_uid")
     return tuple(given) if isinstance(given, list) else () if given is None else (str(given),)
+
+
+def _dated(order: str, item: dict[str, Any]) -> Dated:
+    due = item.get("schedule_at")
+    return Dated(order, _won(item), item.get("currency"),
+                 datetime.fromtimestamp(due, UTC) if type(due) is int else None)
 
 
 def _won(said: dict[str, Any]) -> int | None:

@@ -18,9 +18,10 @@ def asks(call: Call) -> Asks:
     match call.method, parts:
         case "POST", ["api", "payment", "billing"]:
             ids = str(said.get("partner", {}).get("partnerOrderId"))
-            return Asks(kind="charge", orders=(ids,), amount=said.get("product", {}).get("amount"))
-        case "POST", ["api", "v1", "subscriptions", _, "renew"]:
-            return Asks(kind="charge")
+            return Asks(kind="charge", orders=(ids,), amount=said.get("product", {}).get("amount"),
+                        key=said.get("idKey"))
+        case "POST", ["api", "v1", "subscriptions", number, "renew"]:
+            return Asks(kind="charge", key=number)
         case "POST", ["api", *_, "payment", "cancel"]:
             return Asks(kind="refund", provider_id=said.get("idKey"), amount=amount)
         case "PATCH", ["api", "v1", "orders", code, "cancel"]:
