@@ -413,6 +413,19 @@ def test_an_empty_postgres_database_is_refused_and_left_empty(run: Run, monkeypa
             assert db.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
+def test_what_could_not_be_compared_needs_a_person_to_run_it_again(run: Run, shop: Shop, serve: Serve) -> None:
+    with Shop(pg=shop.pg) as lost:
+        lost.charge(charge("forgotten"))
+    shop.clock.advance(60)
+    serve()
+    since = (shop.clock.now() - timedelta(hours=1)).isoformat()
+    shop.pg.fault("error_500_before", "^GET /moved$", times=3)
+    told = run("reconcile", "--since", since)
+    assert told.exit_code == 3
+    assert told.stdout.splitlines()[-1].startswith("not compared: 1 of these; run it again with --since 2026-01-05T")
+    assert json.loads(run("reconcile", "--since", since, "--json").stdout)["uncompared"] == []
+
+
 @pytest.mark.parametrize(("note", "what"), [
     ("opened", "intent"), ("sent again after it was proven not sent", "attempt"), ("webhook: checked", "hook"),
     ("return: late approval", "return"), ("reconcile: not found yet", "look-up"), ("acknowledged by kim: x", "person"),

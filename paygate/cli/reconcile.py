@@ -11,7 +11,7 @@ from ..errors import BadCommand
 from ..gateway import Gateway
 from ..plugins import printable
 from ..procedures.reconcile import Report
-from .books import MOST_ROWS, OPEN, code, ledger_options, opened, plain, show_json, show_rows
+from .books import MOST_ROWS, NEEDS_A_PERSON, OPEN, code, ledger_options, opened, plain, show_json, show_rows
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -26,7 +26,8 @@ def command(ctx: click.Context, since: str | None, limit: int, ledger: str | Non
             as_json: bool) -> None:
     """Ask the PG about whatever is due.
 
-    Exit code: 0 nothing is open, 1 something is and paygate looks again by itself, 3 something needs a person.
+    Exit code: 0 nothing is open, 1 something is and paygate looks again by itself, 3 something needs a person; 3 as
+    well where not all of --since could be compared: nothing does that but the same command again.
     """
     began = None if since is None else instant(since, datetime.now(UTC))
     with opened(ledger, name) as gate:
@@ -35,13 +36,14 @@ def command(ctx: click.Context, since: str | None, limit: int, ledger: str | Non
     if as_json:
         show_json({"checked": report.checked, "settled": report.settled, "still_open": report.still_open,
                    "failed": report.failed, "listed": report.listed, "orphans": report.orphans,
+                   "uncompared": report.uncompared,
                    "pending": len(waiting), "attention": [plain(row) for row in flagged]})
     else:
         for line in _told(report, began):
             click.echo(printable(line))
         if flagged:
             show_rows(flagged)
-    ctx.exit(code([*flagged, *waiting]) or (OPEN if report.failed else 0))
+    ctx.exit(NEEDS_A_PERSON if report.uncompared else code([*flagged, *waiting]) or (OPEN if report.failed else 0))
 
 
 def walk(gate: Gateway, limit: int, since: datetime | None) -> Report:
@@ -64,6 +66,7 @@ def _add(whole: Report, report: Report) -> None:
     whole.still_open += report.still_open
     whole.attention += report.attention
     whole.orphans += report.orphans
+    whole.uncompared += report.uncompared
     whole.failed |= report.failed
 
 
@@ -90,4 +93,8 @@ def _told(report: Report, since: datetime | None) -> list[str]:
     if since is not None:
         told.append(f"compared {report.listed} payments of the PG since {since.isoformat(timespec='minutes')}: "
                     f"{len(report.orphans)} that this ledger never asked for")
-    return told + [f"could not be asked about: {id}: {why}" for id, why in report.failed.items()]
+    told += [f"could not be asked about: {id}: {why}" for id, why in report.failed.items()]
+    if since is not None and report.uncompared:
+        told.append(f"not compared: {len(report.uncompared)} of these; run it again with --since "
+                    f"{since.isoformat(timespec='minutes')} until all is")
+    return told

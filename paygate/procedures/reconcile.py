@@ -37,6 +37,8 @@ class Report:
     """How many payments of the PG were compared with the ledger, where `since` was given."""
     orphans: list[str] = field(factory=list)
     """The PG's ids of those that this ledger never asked for; each has a row under attention."""
+    uncompared: list[str] = field(factory=list)
+    """What of `failed` was to be compared because of `since`: nothing but another call with `since` does it."""
 
 
 def reconcile(account: Account, limit: int, since: datetime | None = None) -> Steps[Report]:
@@ -86,7 +88,9 @@ def compare(account: Account, since: datetime, report: Report) -> Steps[None]:
         try:
             listed: tuple[Payment, ...] = yield from talk.say(account.provider.listing(since, until))
         except Exception as error:
-            report.failed[f"payments of {since.isoformat(timespec='minutes')}"] = reason(error)
+            which = f"payments of {since.isoformat(timespec='minutes')}"
+            report.failed[which] = reason(error)
+            report.uncompared.append(which)
             listed = ()
         for payment in listed:
             report.listed += 1
@@ -94,6 +98,7 @@ def compare(account: Account, since: datetime, report: Report) -> Steps[None]:
                 row = yield from via("listing", known_or_kept(account, payment, talk))
             except Exception as error:
                 report.failed[payment.order_id] = reason(error)
+                report.uncompared.append(payment.order_id)
                 continue
             if row is not None and row.kind is Kind.STRAY:
                 report.orphans.append(row.id)
