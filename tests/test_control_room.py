@@ -15,7 +15,7 @@ import pytest
 import paygate
 from paygate import KeyVault, new_vault_key
 from paygate.assemble import connect
-from paygate.commands import DatedCharge, Schedule
+from paygate.commands import Customer, DatedCharge, Pay, Schedule
 from paygate.ledger import MemoryLedger
 from paygate.model import BillingKey
 from paygate.money import LIMIT, Money
@@ -207,13 +207,24 @@ def test_what_paygate_itself_has_due_is_shown_from_the_merchants_ledger(
         assert [d["order_id"] for d in _overview(client)["dated"]] == ["sub-1-2"]
 
 
+def test_an_order_that_the_gateway_calls_otherwise_is_shown_under_the_merchants_own_id_too(tmp_path: Path) -> None:
+    with Sandbox(["steppay-managed"]) as box, connect(
+            "steppay-managed", box.settings("steppay-managed"), ledger=str(tmp_path / "ledger.db"),
+            base_url=box.url("steppay-managed"), clock=box.clock) as gate:
+        box.show_ledger("steppay-managed", tmp_path / "ledger.db")
+        gate.pay(Pay(order_id="mine-1", money=Money(14_000, "KRW"), title="book", return_url="http://127.0.0.1:1/back",
+                     customer=Customer(name="Kim Minji", phone="010-1234-5678", email="minji@example.com")))
+        held, = showing.overview(box)["gateways"][0]["held"]
+    assert (held["own_id"], held["order_id"] != "mine-1") == ("mine-1", True)
+
+
 def test_a_ledger_that_cannot_be_read_takes_nothing_from_the_room(
         box: Sandbox, client: httpx.Client, tmp_path: Path) -> None:
     with connect(FAKEPG, box.settings("fakepg"), ledger=str(tmp_path / "ledger.db"), base_url=box.url("fakepg"),
                  clock=box.clock):
         box.show_ledger("fakepg", tmp_path / "ledger.db")
         with box.lock:
-            box.books["fakepg"].close()
+            box.merchants["fakepg"].close()
         assert _overview(client)["dated"] == []
 
 

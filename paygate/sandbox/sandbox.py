@@ -18,7 +18,7 @@ from ..plugins import find_providers, is_allowed, load
 from ..testing.emulator import Answer, Call, Emulator, FaultKind, VirtualClock
 from ..testing.fakepg import FAKEPG, FakePG
 from .control import control
-from .merchant import Book
+from .merchant import Merchant
 from .server import Limits, LoopbackServer, log, require_loopback
 from .station import Station
 
@@ -64,7 +64,7 @@ class Sandbox:
         if strangers := sorted(set(self._ports) - set(self.stations)):
             raise BadSettings(f"a port was given to {', '.join(strangers)}, which is not in this sandbox")
         self._servers: dict[str | None, LoopbackServer] = {}
-        self.books: dict[str, Book] = {}
+        self.merchants: dict[str, Merchant] = {}
         self._thread: Thread | None = None
         self._stop: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
@@ -120,9 +120,9 @@ class Sandbox:
 
         Raises: LedgerError where it cannot be opened; KeyError for a PG that is not here.
         """
-        book = Book(path, self.stations[name].name)
+        fresh = Merchant(path, self.stations[name].name)
         with self.lock:
-            before, self.books[name] = self.books.get(name), book
+            before, self.merchants[name] = self.merchants.get(name), fresh
         if before is not None:
             before.close()
 
@@ -168,8 +168,8 @@ class Sandbox:
                 with contextlib.suppress(RuntimeError):
                     loop.call_soon_threadsafe(stop.set)
             thread.join()
-        for name in list(self.books):
-            self.books.pop(name).close()
+        for name in list(self.merchants):
+            self.merchants.pop(name).close()
 
     @property
     def is_running(self) -> bool:

@@ -10,12 +10,12 @@ import attrs
 
 from ..money import LIMIT, Money
 from ..testing.emulator import Emulator, Fault, Hook, Journal
-from ..testing.overview import Dated, Overview, Waiting
+from ..testing.overview import Dated, Held, Overview, Waiting
 from .server import log
 
 if TYPE_CHECKING:
     from .courier import Delivery
-    from .merchant import Book
+    from .merchant import Merchant
     from .sandbox import Sandbox
     from .station import Station
 
@@ -28,14 +28,14 @@ _BODY_SHOWN = 64 << 10
 def overview(box: Sandbox) -> dict[str, Any]:
     """What time it is, and what each gateway holds."""
     return {"now": box.clock.now().isoformat(),
-            "gateways": [_gateway(station, box.url(name), box.books.get(name))
+            "gateways": [_gateway(station, box.url(name), box.merchants.get(name))
                          for name, station in box.stations.items()]}
 
 
-def _gateway(station: Station, url: str, book: Book | None) -> dict[str, Any]:
+def _gateway(station: Station, url: str, merchant: Merchant | None) -> dict[str, Any]:
     emulator = station.emulator
     seen = _seen(emulator)
-    own = [] if book is None else book.due(MOST)
+    own = [] if merchant is None else merchant.due(MOST)
     dated = sorted([*seen.dated, *own], key=lambda d: d.at)
     totals = dict(seen.totals)
     if "dated" in totals:
@@ -43,13 +43,14 @@ def _gateway(station: Station, url: str, book: Book | None) -> dict[str, Any]:
     entries = emulator.journal.entries
     return {
         "name": station.name, "webhook_urls": [{"kind": kind, "url": url} for kind, url in seen.webhook_urls],
-        "waiting": [_waiting(w, url) for w in _newest(seen.waiting)], "held": [_row(h) for h in _newest(seen.held)],
+        "waiting": [_waiting(w, url) for w in _newest(seen.waiting)],
+        "held": [_held(h, merchant) for h in _newest(seen.held)],
         "keys": [_row(k) for k in _newest(seen.keys)], "dated": [_row(d) for d in _around_now(dated)],
         "running": [_row(r) for r in _newest(seen.running)],
         "journal": [{"at": m.at.isoformat(), "order_id": m.order_id, "provider_id": m.provider_id,
                      "money": money(m.money), "kind": m.kind} for m in _newest(entries)],
         "totals": _totals(emulator.journal), "hooks": hooks(station, MOST)[::-1], "faults": faults(emulator.faults),
-        "is_ledger_shown": book is not None,
+        "is_ledger_shown": merchant is not None,
         "counts": {**totals, "journal": len(entries), "hooks": len(emulator.hooks)}}
 
 
@@ -73,6 +74,10 @@ def _around_now(items: Sequence[Dated]) -> list[Dated]:
 
 def _waiting(window: Waiting, url: str) -> dict[str, Any]:
     return {**_row(window), "page": window.page and url + window.page}
+
+
+def _held(held: Held, merchant: Merchant | None) -> dict[str, Any]:
+    return {**_row(held), "own_id": None if merchant is None else merchant.own_id(held.order_id)}
 
 
 def _row(value: Any) -> dict[str, Any]:

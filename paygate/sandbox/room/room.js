@@ -251,7 +251,8 @@ function brought(w, action, result) {
 
 function heldRow(p) {
   const returned = p.returned.amount ? p.returned.text : "";
-  return row(cell("Time", time(p.at)), of(p.gateway), cell("Order", p.order_id, p.title ? h("div", { class: "quiet" }, p.title) : null),
+  return row(cell("Time", time(p.at)), of(p.gateway), cell("Order", p.order_id, p.own_id ? h("div", null, `yours: ${p.own_id}`) : null,
+      p.title ? h("div", { class: "quiet" }, p.title) : null),
     cell("Payment at the PG", h("code", null, p.provider_id ?? "")),
     h("td", { class: "amount", "data-label": "Amount", role: "cell" }, p.money.text, p.takes_money ? null : h("div", { class: "quiet" }, "not charged")),
     h("td", { class: "amount", "data-label": "Given back", role: "cell" }, returned),
