@@ -256,9 +256,10 @@ def test_a_dated_charge_of_another_amount_is_told_to_a_person(shop: Shop) -> Non
 
 def test_a_failed_dated_charge_that_is_paid_later_is_told_to_a_person(shop: Shop) -> None:
     shop.schedule(schedule(shop))
-    shop.pg.items["s1"] |= {"status": "executed", "payment_status": "failed", "payment_id": "p7"}
+    made = shop.pg._take(shop.pg.items["s1"], "failed")
+    shop.pg.items["s1"] |= {"status": "executed", "payment_status": "failed", "payment_id": made["id"]}
     assert shop.find_schedule("s1").payment_status is PaymentStatus.FAILED
-    shop.pg.items["s1"]["payment_status"] = "paid"
+    made["status"] = shop.pg.items["s1"]["payment_status"] = "paid"
 
     until_settled(shop, 1_000)
 

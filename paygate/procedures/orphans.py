@@ -6,6 +6,7 @@ from ..ledger.row import Book, Kind, Row, State
 from ..model import Payment
 from ..money import Money
 from .account import Account
+from .executed import contradicted, judged
 from .outcome import Seen, hidden, is_elsewhere, judge
 from .receive import unasked
 from .refunds import accounted, foreign
@@ -42,10 +43,9 @@ def known_or_kept(account: Account, payment: Payment, talk: Talk) -> Steps[Row |
 
 
 def _dated(account: Account, row: Row, payment: Payment, talk: Talk) -> Steps[Row]:
-    finding = judge(row, [payment], is_test=account.is_test)
+    finding = judged(account, row, [payment])
     if finding.seen is Seen.CONTRADICTED:
-        return (yield from change(row, "contradiction", state=row.state, attention=finding.why)) \
-            or (yield from reread(row))
+        return (yield from contradicted(account, row, finding.why))
     if row.state is State.ANSWERED and row.provider_id == payment.provider_id:
         return row
     return (yield from look_at_schedule(account, row, talk))

@@ -11,6 +11,7 @@ from ..ledger.row import Book, Kind, Row, State
 from ..ledger.rules import UNRESOLVED, is_recorded, key_digest
 from ..model import BillingKey, KeyInfo, Payment, ScheduledCharge, ScheduleStatus
 from .account import Account
+from .executed import contradicted, judged
 from .outcome import OTHER_MODE, Seen, credentials, hidden, is_elsewhere, judge, not_asked, unknown
 from .schedule import told as told_schedule
 from .settle import AWAITS_PAYER, ask, settle, whole_story
@@ -32,8 +33,11 @@ def find(account: Account, order_id: str) -> Steps[Payment]:
     asked = row or _stranger(account, order_id)
     talk, asked_at = Talk(account), account.now()
     records = (yield from ask(account, asked, talk)) or ()
-    finding = judge(asked, records, is_test=account.is_test)
-    if row is not None and row.kind is not Kind.SCHEDULE:
+    is_dated = asked.kind is Kind.SCHEDULE
+    finding = judged(account, asked, records) if is_dated else judge(asked, records, is_test=account.is_test)
+    if is_dated and finding.seen is Seen.CONTRADICTED:
+        yield from via("find", contradicted(account, asked, finding.why))
+    elif row is not None and not is_dated:
         row = yield from via("find", settle(account, row, finding, asked_at=asked_at))
     if finding.seen is Seen.CONTRADICTED:
         raise OutcomeUnknown(f"{finding.why}; order {order_id} needs a person", order_id=order_id)
@@ -70,9 +74,15 @@ def lookup(account: Account, provider_id: str) -> Steps[Payment]:
         raise NotFound("the PG has no payment under that id")
     row = yield from get_row(account.scope, Book.PAYMENT, payment.order_id)
     payment = hidden(account.provider, row, payment)
-    if row is not None and row.kind is not Kind.SCHEDULE:
-        finding = judge(row, (yield from whole_story(account, row, payment, talk)), is_test=account.is_test)
-        yield from via("lookup", settle(account, row, finding))
+    if row is not None:
+        records = yield from whole_story(account, row, payment, talk)
+        if row.kind is Kind.SCHEDULE:
+            finding = judged(account, row, records)
+            if finding.seen is Seen.CONTRADICTED:
+                yield from via("lookup", contradicted(account, row, finding.why))
+        else:
+            finding = judge(row, records, is_test=account.is_test)
+            yield from via("lookup", settle(account, row, finding))
         if finding.seen is Seen.CONTRADICTED:
             raise OutcomeUnknown(f"{finding.why}; order {row.order_id} needs a person", order_id=row.order_id)
     if is_elsewhere(payment, is_test=account.is_test):

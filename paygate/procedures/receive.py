@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from attrs import evolve, field, frozen
 
 from ..capability import Capability
-from ..codec import dump, load
+from ..codec import dump
 from ..errors import BadCommand, Forged, NotSent, OutcomeUnknown, PaygateError, Refused
 from ..ledger.row import Book, Kind, Row, State
 from ..ledger.rules import UNRESOLVED
-from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduledCharge, ScheduleStatus, Subject
+from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduleStatus, Subject
 from ..scheduler.plan import period_of
 from .account import Account
+from .executed import contradicted, held, judged
 from .outcome import OTHER_MODE, Seen, hidden, is_elsewhere, judge
 from .reading import look_up
 from .renewals import by_hand
@@ -288,15 +289,15 @@ def _of_no_payment(account: Account, hint: Hint, body: bytes, talk: Talk) -> Ste
 
 def _scheduled(account: Account, row: Row, payment: Payment, talk: Talk) -> Steps[Event]:
     """A dated charge was carried out: the schedule's own record is asked as well, and must agree."""
-    finding = judge(row, [payment], is_test=account.is_test)
+    finding = judged(account, row, [payment])
     if finding.seen is Seen.CONTRADICTED:
-        yield from change(row, "contradiction", state=row.state, attention=finding.why)
+        yield from via("webhook", contradicted(account, row, finding.why))
         raise Forged(f"{finding.why}; order {row.order_id} was not changed by this webhook", order_id=row.order_id)
     before = row.result
     row = yield from via("webhook", look_at_schedule(account, row, talk))
-    held = load(row.result, ScheduledCharge) if row.result is not None else None
-    if held is not None and held.status is not ScheduleStatus.EXECUTED:
-        raise OutcomeUnknown(f"the PG has a payment for order {row.order_id} but still calls it {held.status.value}; "
+    known = held(row)
+    if known is not None and known.status is not ScheduleStatus.EXECUTED:
+        raise OutcomeUnknown(f"the PG has a payment for order {row.order_id} but still calls it {known.status.value}; "
                              "ask again later", order_id=row.order_id)
     return event(account, row, payment, is_news=row.result != before)
 

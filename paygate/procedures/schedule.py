@@ -8,15 +8,16 @@ from typing import Any
 from attrs import evolve
 
 from ..capability import Capability
-from ..codec import dump, load
+from ..codec import dump
 from ..commands import DatedCharge, Schedule, SchedulesOf, Unschedule
 from ..errors import BadCommand, InProgress, NotFound, NotSent, OutcomeUnknown, PaygateError, Refused
 from ..ledger.row import Book, Kind, LedgerError, Row, State
 from ..ledger.rules import Verdict, key_digest, next_check
-from ..model import PaymentStatus, ScheduledCharge, ScheduleStatus
+from ..model import ScheduledCharge, ScheduleStatus
 from .account import Account
 from .begin import check_verdict, judge_row, new_row, retake
 from .charge import as_not_sent
+from .executed import held, proven, taken_down
 from .outcome import (
     credentials,
     not_asked,
@@ -35,6 +36,7 @@ Judged = tuple[Row, Row, Verdict, bool]
 """The row wanted, the row stored, what the id means, and whether it is new."""
 
 _OTHER_TERMS = "the PG holds another amount or date under this order"
+_GONE = "the PG does not know this dated charge any more"
 
 
 def schedule(account: Account, command: Schedule) -> Steps[tuple[ScheduledCharge, ...]]:
@@ -98,8 +100,8 @@ def _taken(account: Account, judged: list[Judged], talk: Talk) -> Steps[tuple[di
                 mine.add(row.id)
             rows[row.id] = stored
     except PaygateError:
-        held = {row.id: stored for row, stored, _, is_new in judged if is_new} | {i: rows[i] for i in mine & set(rows)}
-        for stored in held.values():
+        ours = {row.id: stored for row, stored, _, is_new in judged if is_new} | {i: rows[i] for i in mine & set(rows)}
+        for stored in ours.values():
             yield from change(stored, "given up: another item cannot be sent", state=State.NOT_SENT, lease_until=None,
                               check_at=None)
         raise
@@ -112,10 +114,10 @@ def _row(account: Account, command: Schedule, item: DatedCharge) -> Row:
 
 
 def _send(account: Account, command: Schedule, rows: dict[str, Row], talk: Talk) -> Steps[dict[str, Row]]:
-    held: Sequence[ScheduledCharge] = ()
+    promised: Sequence[ScheduledCharge] = ()
     fault: Exception = OutcomeUnknown("the PG's answer does not name every item")
     try:
-        held = yield from talk.say(account.provider.schedule(command))
+        promised = yield from talk.say(account.provider.schedule(command))
     except Exception as error:
         fault = error
         if not talk.sent:
@@ -126,7 +128,7 @@ def _send(account: Account, command: Schedule, rows: dict[str, Row], talk: Talk)
         for item in command.charges:
             yield from interrupted(account, rows[item.order_id], talk)
         raise
-    named = {answer.order_id: answer for answer in held}
+    named = {answer.order_id: answer for answer in promised}
     done: dict[str, Row] = {}
     for item in command.charges:
         answer = named.get(item.order_id)
@@ -167,7 +169,7 @@ def _settle_item(account: Account, row: Row, answer: ScheduledCharge | None, fau
 def _recorded(account: Account, row: Row, answer: ScheduledCharge) -> Steps[Row]:
     """Write a positive answer down; if the ledger fails now, the caller still learns of it, and the row stays sent."""
     try:
-        return (yield from _held(account, row, answer))
+        return (yield from taken_down(account, row, answer))
     except LedgerError:
         return evolve(row, state=State.ANSWERED, result=dump(evolve(answer, unrecorded=True)))
 
@@ -175,35 +177,6 @@ def _recorded(account: Account, row: Row, answer: ScheduledCharge) -> Steps[Row]
 def _fits(row: Row, answer: ScheduledCharge) -> bool:
     return (answer.order_id == row.order_id and answer.money == row.money
             and row.due_at is not None and abs(answer.due_at.timestamp() - row.due_at) < 1.0)
-
-
-def _held(account: Account, row: Row, answer: ScheduledCharge) -> Steps[Row]:
-    """Write down what the PG says of a dated charge, and when to look again."""
-    before = told(row).payment_status if row.state is State.ANSWERED and row.result is not None else None
-    attention = row.attention
-    if row.state is State.NOT_SENT:
-        attention = "late: the PG held it after all"
-    elif before is PaymentStatus.FAILED and answer.payment_status is PaymentStatus.PAID:
-        attention = "late approval: the PG took the money after it had failed"
-    changes = {"result": dump(answer), "provider_id": answer.provider_id or row.provider_id, "attention": attention,
-               **_next_look(account, row, answer, is_known=before is answer.payment_status and before is not None)}
-    if evolve(row, state=State.ANSWERED, lease_until=None, **changes) == row:
-        return row
-    moved = yield from change(row, f"the PG says {answer.status.value}", state=State.ANSWERED, lease_until=None,
-                              **changes)
-    return moved if moved is not None else (yield from reread(row))
-
-
-def _next_look(account: Account, row: Row, answer: ScheduledCharge, *, is_known: bool) -> dict[str, Any]:
-    """When to look at a dated charge next: when it is overdue; after a failure for a day, as PGs try again by hand."""
-    assert row.due_at is not None
-    now = account.now()
-    if answer.status is ScheduleStatus.SCHEDULED or (
-            answer.status is ScheduleStatus.EXECUTED and answer.payment_status in (None, PaymentStatus.PENDING)):
-        return {"checks": 0, "check_at": max(now, row.due_at) + 30 * account.settle_s}
-    if answer.payment_status is not PaymentStatus.FAILED:
-        return {"checks": 0, "check_at": None}
-    return watch(row, account, now) if is_known else {"checks": 0, "check_at": now + 5 * account.settle_s}
 
 
 def look_at_schedule(account: Account, row: Row, talk: Talk, *, mine: bool = False) -> Steps[Row]:
@@ -214,8 +187,8 @@ def look_at_schedule(account: Account, row: Row, talk: Talk, *, mine: bool = Fal
     now = account.now()
     if not mine and account.is_held(row):
         return row
-    answer = yield from _asked(account, row.order_id, talk)
-    return (yield from _settle(account, row, answer, now))
+    answer, why = yield from _judged(account, row, (yield from _asked(account, row.order_id, talk)), talk)
+    return (yield from _settle(account, row, answer, why, now))
 
 
 def _asked(account: Account, order_id: str, talk: Talk) -> Steps[ScheduledCharge | None]:
@@ -225,24 +198,34 @@ def _asked(account: Account, order_id: str, talk: Talk) -> Steps[ScheduledCharge
         raise not_asked(f"order {order_id}", error, order_id=order_id) from credentials(error)
 
 
-def _settle(account: Account, row: Row, answer: ScheduledCharge | None, now: float) -> Steps[Row]:
-    if answer is not None and _fits(row, answer):
-        return (yield from _held(account, row, answer))
+def _judged(account: Account, row: Row, answer: ScheduledCharge | None,
+            talk: Talk) -> Steps[tuple[ScheduledCharge | None, str | None]]:
+    """What the PG's answer proves of `row`, and why it proves nothing, if so."""
+    if answer is None:
+        return None, _GONE
+    return (yield from proven(account, row, answer, talk)) if _fits(row, answer) else (answer, _OTHER_TERMS)
+
+
+def _settle(account: Account, row: Row, answer: ScheduledCharge | None, why: str | None, now: float) -> Steps[Row]:
+    if answer is not None and why is None:
+        return (yield from taken_down(account, row, answer))
     if row.state is State.ANSWERED:
-        why = "the PG does not know this dated charge any more" if answer is None else _OTHER_TERMS
         # One odd answer does not end the looks: what the PG takes on the date must still be written down.
         later: dict[str, Any] = {} if row.check_at is None or now < row.check_at else {
             "checks": row.checks + 1, "check_at": next_check(row.checks + 1, now, account.settle_s)}
         changes = {**later, "attention": row.attention or why}
-        moved = row if evolve(row, **changes) == row else (yield from change(row, why, state=row.state, **changes))
+        moved = row if evolve(row, **changes) == row else (
+            yield from change(row, why or "checked", state=row.state, **changes))
         return moved if moved is not None else (yield from reread(row))
+    was_taken = answer is not None and why != _OTHER_TERMS
     if row.state not in (State.SENT, State.UNKNOWN):
-        changes = watch(row, account, now)
-        return ((yield from change(row, "checked", state=row.state, **changes)) if changes else None) or row
-    note, changes = missed(account, row, now)
+        changes = {**watch(row, account, now), **({"attention": row.attention or why} if was_taken else {})}
+        if evolve(row, **changes) == row:
+            return row
+        return (yield from change(row, "checked", state=row.state, **changes)) or row
+    note, changes = missed(account, row if answer is None else evolve(row, missed_at=None), now)
     if answer is not None:
-        note, changes = missed(account, evolve(row, missed_at=None), now)
-        changes |= {"missed_at": None, "attention": _OTHER_TERMS}
+        changes |= {"missed_at": None, "attention": why}
     moved = yield from change(row, note, lease_until=None, **changes)
     return moved if moved is not None else (yield from reread(row))
 
@@ -252,8 +235,8 @@ def told(row: Row) -> ScheduledCharge:
 
     Raises: what was recorded; OutcomeUnknown where nothing is certain.
     """
-    if row.state is State.ANSWERED and row.result is not None:
-        return load(row.result, ScheduledCharge)
+    if row.state is State.ANSWERED and (answer := held(row)) is not None:
+        return answer
     if row.state is State.REFUSED:
         raise refusal_from(row)
     if row.state is State.NOT_SENT:
@@ -321,11 +304,12 @@ def find_schedule(account: Account, order_id: str, talk: Talk | None = None) -> 
     talk, asked_at = talk or Talk(account), account.now()
     answer = yield from _asked(account, order_id, talk)
     if row is not None and row.kind is Kind.SCHEDULE and not account.is_held(row):
-        row = yield from _settle(account, row, answer, asked_at)
+        answer, why = yield from _judged(account, row, answer, talk)
+        row = yield from _settle(account, row, answer, why, asked_at)
         if answer is None and row.state is not State.NOT_SENT:
             raise unknown(row)
-        if answer is not None and not _fits(row, answer):
-            raise OutcomeUnknown(f"{_OTHER_TERMS} ({order_id}); it needs a person", order_id=order_id)
+        if answer is not None and why is not None:
+            raise OutcomeUnknown(f"{why} ({order_id}); it needs a person", order_id=order_id)
     if answer is None:
         raise NotFound(f"the PG holds no charge under order {order_id}", order_id=order_id)
     return answer
