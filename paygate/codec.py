@@ -116,14 +116,17 @@ def read_object(response: Response) -> dict[str, Any]:
 
 def write_json(value: Any) -> bytes:
     """Encode a request body: UTF-8, compact, Secrets revealed here and only here, Decimals refused."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False,
-                      default=_reveal).encode("utf-8")
+    return _BODY.encode(value).encode("utf-8")
 
 
 def _reveal(value: object) -> str:
     if isinstance(value, Secret):
         return value.reveal()
     raise TypeError(f"{type(value).__name__} is not sent as JSON")
+
+
+_BODY = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_reveal)
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @cache
@@ -154,12 +157,12 @@ def _strict(kind: type) -> Any:
 
 def dump(value: Any) -> str:
     """A result as ledger text. Secrets in it become null: they are never written."""
-    return json.dumps(_converter().unstructure(value), ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(_converter().unstructure(value))
 
 
 def dump_whole(value: Any) -> Secret:
     """A value with its secrets, for a vault and for nothing else."""
-    return Secret(json.dumps(_whole().unstructure(value), ensure_ascii=False, separators=(",", ":")))
+    return Secret(_COMPACT.encode(_whole().unstructure(value)))
 
 
 @cache
@@ -171,8 +174,14 @@ def _whole() -> Any:
 
 def load(text: str, kind: type[T]) -> T:
     """A result from ledger text."""
-    made: T = _converter().structure(json.loads(text), kind)
+    made: T = _quick().structure(json.loads(text), kind)
     return made
+
+
+@cache
+def _quick() -> Any:
+    """For what this library wrote itself: as strict, without collecting every fault before the first is told."""
+    return _converter().copy(detailed_validation=False)
 
 
 def settings_from(kind: type[T], values: Mapping[str, Any], provider: str) -> T:

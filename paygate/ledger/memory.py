@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from . import chain
 from .row import Book, LedgerError, Line, Note, Row, State, Taken
 from .rules import FOLLOWS, UNRESOLVED
+
+_Date = tuple[float, str, str, str]
+
+
+def _date_of(row: Row) -> _Date:
+    return row.due_at or 0.0, row.book.value, row.id, row.gateway
 
 
 class MemoryLedger:
@@ -21,6 +29,8 @@ class MemoryLedger:
         """Payment rows by (gateway, the PG's id)."""
         self._waiting: dict[tuple[str, Book, str], Row] = {}
         """Rows that are to be carried out at a date."""
+        self._dates: list[_Date] = []
+        """When each of them is due, and its key, in the order in which they are carried out."""
         self._lines: list[Line] = []
         self._lock = threading.Lock()
 
@@ -71,13 +81,21 @@ class MemoryLedger:
     def _store(self, row: Row, line: Line) -> None:
         key = row.gateway, row.book, row.id
         self._rows[key] = row
+        before = self._waiting.pop(key, None)
         if row.sealed is not None and row.due_at is not None and row.state in (State.SCHEDULED, State.NOT_SENT):
             self._waiting[key] = row
-        else:
-            self._waiting.pop(key, None)
+        self._date(before, self._waiting.get(key))
         if row.book is Book.PAYMENT and row.provider_id is not None:
             self._owners[row.gateway, row.provider_id] = row
         self._lines.append(line)
+
+    def _date(self, before: Row | None, after: Row | None) -> None:
+        old, new = (None if row is None else _date_of(row) for row in (before, after))
+        if old != new:
+            if old is not None:
+                del self._dates[bisect_left(self._dates, old)]
+            if new is not None:
+                insort(self._dates, new)
 
     def by_provider_id(self, gateway: str, provider_id: str) -> Row | None:
         return self._owners.get((gateway, provider_id))
@@ -91,7 +109,8 @@ class MemoryLedger:
 
     def claim(self, gateway: str, now: float, limit: int, until: float, note: Note) -> list[Row]:
         with self._lock:
-            free = [r for r in self._planned(gateway, now) if r.lease_until is None or r.lease_until <= now][:limit]
+            waits = (r for r in self._planned(gateway, now) if r.lease_until is None or r.lease_until <= now)
+            free = list(islice(waits, limit))
             claimed = [chain.moved(chain.altered(r, lease_until=until), note) for r in free]
             for row, line in claimed:
                 self._store(row, line)
@@ -99,11 +118,14 @@ class MemoryLedger:
 
     def planned(self, gateway: str, until: float, limit: int) -> list[Row]:
         with self._lock:
-            return self._planned(gateway, until)[:limit]
+            return list(islice(self._planned(gateway, until), limit))
 
-    def _planned(self, gateway: str, until: float) -> list[Row]:
-        found = [r for r in self._waiting.values() if r.gateway == gateway and (r.due_at or 0.0) <= until]
-        return sorted(found, key=lambda r: (r.due_at or 0.0, r.book.value, r.id))
+    def _planned(self, gateway: str, until: float) -> Iterator[Row]:
+        for due_at, book, id, whose in self._dates:
+            if due_at > until:
+                return
+            if whose == gateway:
+                yield self._waiting[gateway, Book(book), id]
 
     def of_key(self, gateway: str, key_digest: str) -> list[Row]:
         return self._where(lambda r: r.gateway == gateway and r.key_digest == key_digest)

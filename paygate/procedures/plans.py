@@ -175,7 +175,7 @@ def take_up(account: Account, row: Row) -> Steps[list[Outcome]]:
     """Do what is due for a plan that this worker has claimed."""
     plan = plan_of(row)
     if plan.begun_at is not None:
-        return (yield from forward(account, row))
+        return (yield from forward(account, row, plan))
     registered = yield from get_row(row.gateway, Book.PAYMENT, row.id)
     try:
         begun = yield from _begun(account, row, {})

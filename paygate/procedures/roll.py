@@ -77,12 +77,12 @@ def keep(row: Row, plan: Plan, note: str, *, lease_until: float | None = None) -
     return moved
 
 
-def forward(account: Account, row: Row) -> Steps[list[Outcome]]:
-    """Do all that is due for the subscription of `row`, which this worker has claimed.
+def forward(account: Account, row: Row, plan: Plan | None = None) -> Steps[list[Outcome]]:
+    """Do all that is due for the subscription of `row`, which this worker has claimed; `plan` is what the row keeps.
 
     Raises: InProgress, LedgerError, Unsupported.
     """
-    plan, kept, outcomes = plan_of(row), unseal(account, row, Kept), list[Outcome]()
+    plan, kept, outcomes = plan or plan_of(row), unseal(account, row, Kept), list[Outcome]()
     for _ in range(_STEPS):
         after, outcome = yield from _step(account, plan, kept)
         if outcome is not None:

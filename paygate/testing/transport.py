@@ -56,7 +56,7 @@ def _call(request: httpx.Request, body: bytes) -> Call:
 
 def _response(answer: Response | Broken, request: httpx.Request) -> httpx.Response:
     if not isinstance(answer, Broken):
-        return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body, request=request)
+        return _made(answer, answer.body, request)
     match answer.how:
         case "refuse":
             raise httpx.ConnectError("connection refused", request=request)
@@ -66,7 +66,13 @@ def _response(answer: Response | Broken, request: httpx.Request) -> httpx.Respon
             raise httpx.ReadTimeout("timed out", request=request)
         case "truncate":
             assert answer.response is not None
-            half = answer.response.body[: len(answer.response.body) // 2]
-            return httpx.Response(answer.response.status, headers=dict(answer.response.headers), content=half,
-                                  request=request)
+            return _made(answer.response, answer.response.body[: len(answer.response.body) // 2], request)
     raise httpx.ReadError("connection reset", request=request)
+
+
+def _made(response: Response, body: bytes, request: httpx.Request) -> httpx.Response:
+    # Given as a stream, with its length: what httpx would work out of `content` takes it as long as all else.
+    made = httpx.Response(response.status, headers={"content-length": str(len(body)), **response.headers},
+                          stream=httpx.ByteStream(body), request=request)
+    made.read()
+    return made

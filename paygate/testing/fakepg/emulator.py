@@ -48,6 +48,8 @@ class FakePG(Emulator):
     def __init__(self, clock: VirtualClock | None = None) -> None:
         super().__init__(clock)
         self.payments: dict[str, dict[str, Any]] = {}
+        self._ids: dict[str, list[str]] = {}
+        """Of an order: the ids that its payments were given, whether they still stand or not."""
         self.items: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, _Key] = {}
         self.windows: dict[str, dict[str, Any]] = {}
@@ -119,7 +121,11 @@ class FakePG(Emulator):
 
     def is_used(self, order_id: str) -> bool:
         """Whether a payment stands under that order id; a failed one does not count."""
-        return any(p["order_id"] == order_id and p["status"] != "failed" for p in self.payments.values())
+        return any(p["status"] != "failed" for p in self._of(order_id))
+
+    def _of(self, order_id: str) -> list[dict[str, Any]]:
+        """The payments under that order id, oldest first."""
+        return [self.payments[id] for id in self._ids.get(order_id, ()) if id in self.payments]
 
     def browse(self, action: Mapping[str, Any], outcome: str = "approve") -> dict[str, str]:
         order_id = str(action.get("url")).rpartition("/")[2]
@@ -135,8 +141,8 @@ class FakePG(Emulator):
 
     def finish(self, order_id: str, status: str = "paid") -> None:
         """Let a pending payment become paid or failed."""
-        for payment in self.payments.values():
-            if payment["order_id"] == order_id and payment["status"] in ("pending", "failed"):
+        for payment in self._of(order_id):
+            if payment["status"] in ("pending", "failed"):
                 payment["status"] = status
                 if status == "paid":
                     payment |= {"paid_at": self._now(), "message": None, "code": None}
@@ -188,7 +194,7 @@ class FakePG(Emulator):
             case "POST", ["charges"]:
                 return self._charge(body)
             case "GET", ["payments"]:
-                return _say(200, {"items": [p for p in self.payments.values() if p["order_id"] == query["order_id"]]})
+                return _say(200, {"items": self._of(query["order_id"])})
             case "GET", ["payments", id] if id in self.payments:
                 return _say(200, self.payments[id])
             case "GET", ["moved"]:
@@ -280,6 +286,7 @@ class FakePG(Emulator):
     def _take(self, body: dict[str, Any], status: str, *, for_key: bool = False, id: str = "") -> dict[str, Any]:
         id = id or f"p{len(self.payments) + 1}{self.salt and f'-{self.salt}'}"
         self.times[id] = self.clock.now()
+        self._ids.setdefault(body["order_id"], []).append(id)
         self.payments[id] = {"id": id, "order_id": body["order_id"], "amount": body["amount"],
                              "currency": body["currency"], "status": status, "given_back": 0, "refunds": [],
                              "test": True, "for_key": for_key, "key": body.get("key"),
