@@ -39,8 +39,11 @@ from paygate import (
     Secret,
     State,
 )
+from paygate.capability import Capability
 from paygate.procedures import checkout
 from paygate.procedures.steps import Alone, Entry, Send
+from paygate.testing.contract import run_all, subject_of
+from paygate.testing.contract.registry import all_checks
 from paygate.testing.emulator import FaultKind
 from paygate.testing.fakepg.capturing import CAPTURING, CapturingPG, CapturingProvider
 from paygate.testing.transport import EmulatorTransport
@@ -651,3 +654,113 @@ def test_the_return_of_another_payer_issues_no_key() -> None:
         assert shop.row("r1").state is State.SENT
 
         assert shop.confirm_key("r1", {**came, "payer": "ann"}).reveal() == "issued-a1"
+
+
+# The contract
+
+def test_the_contract_of_windows_registrations_and_captures_holds() -> None:
+    about = {Capability.PAY, Capability.REGISTER, Capability.CAPTURE}
+    results = list(run_all(subject_of(CAPTURING), [c for c in all_checks() if about & set(c.needs)]))
+
+    assert [f"{r.run}: {r.why}" for r in results if r.verdict == "broken"] == []
+    assert sum(r.verdict == "holds" for r in results) > 150
+
+
+class OfTheWindow(CapturingProvider):
+    """Captures what the window was opened for, whatever it is told to capture."""
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self.opened: dict[str, Any] = {}
+
+    def pay(self, command: Pay, prepared: str | None = None) -> Any:
+        self.opened[command.order_id] = command.money
+        return super().pay(command, prepared)
+
+    def capture(self, order_id: str, money: Any, hint: Any) -> Any:
+        return super().capture(order_id, self.opened.get(order_id, money), hint)
+
+
+class OfTheReturn(CapturingProvider):
+    """Captures for the order that the browser names."""
+
+    def capture(self, order_id: str, money: Any, hint: Any) -> Any:
+        return super().capture(hint.order_id or order_id, money, hint)
+
+
+class Eager(CapturingProvider):
+    """Reads an approval out of every return."""
+
+    def read_return(self, query: Any) -> Any:
+        hint = super().read_return(query)
+        return evolve(hint, approval=hint.approval or Secret("approval-of-" + (hint.provider_id or "a1")))
+
+
+class Deaf(CapturingProvider):
+    """Loses the approval."""
+
+    def read_return(self, query: Any) -> Any:
+        return evolve(super().read_return(query), approval=None)
+
+
+class InALookUp(CapturingProvider):
+    """Captures whatever it has seen approved when it is asked about its order."""
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self.seen: dict[str, Any] = {}
+
+    def pay(self, command: Pay, prepared: str | None = None) -> Any:
+        self.seen[command.order_id] = command.money
+        return super().pay(command, prepared)
+
+    def find(self, order_id: str) -> Any:
+        if order_id in self.seen:
+            yield from super().capture(order_id, self.seen.pop(order_id), self.read_return(
+                {"order_id": order_id, "payment_id": "a1", "approval": "approval-of-a1"}))
+        return (yield from super().find(order_id))
+
+
+class Again(CapturingProvider):
+    """Captures again when the answer is lost."""
+
+    def capture(self, order_id: str, money: Any, hint: Any) -> Any:
+        try:
+            return (yield from super().capture(order_id, money, hint))
+        except OutcomeUnknown:
+            return (yield from super().capture(order_id, money, hint))
+
+
+BROKEN = {
+    OfTheWindow: "the_flow_of_a_capture_asks_for_the_money_it_is_given_and_no_other",
+    OfTheReturn: "the_flow_of_a_capture_asks_for_the_order_it_is_given_and_no_other",
+    Eager: "a_return_claims_an_approval_exactly_where_the_payer_approved",
+    Deaf: "a_return_claims_an_approval_exactly_where_the_payer_approved",
+    InALookUp: "an_approval_that_no_payer_brings_back_is_never_captured",
+    Again: "the_flow_of_a_capture_claims_nothing_it_was_not_told",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN, ids=lambda k: k.__name__)
+def test_the_kit_notices_a_capture_that_is_wrong(kind: Any) -> None:
+    check = next(c for c in all_checks() if c.name == BROKEN[kind])
+
+    assert [r.verdict for r in run_all(subject_of(evolve(CAPTURING, build=kind)), [check])].count("broken") > 0
+    assert [r.verdict for r in run_all(subject_of(CAPTURING), [check])].count("broken") == 0
+
+
+class Generous(CapturingPG):
+    """A PG that takes one approval as often as it is handed on."""
+
+    def is_used(self, order_id: str) -> bool:
+        return False
+
+    def _capture(self, id: str, body: dict[str, Any]) -> Any:
+        self.approvals[id].is_used = False
+        return super()._capture(id, body)
+
+
+def test_the_kit_notices_a_pg_that_takes_an_approval_twice() -> None:
+    check = next(c for c in all_checks() if c.name == "an_approval_is_good_for_one_capture")
+
+    assert [r.verdict for r in run_all(subject_of(CAPTURING, emulator=Generous), [check])] == ["broken"]

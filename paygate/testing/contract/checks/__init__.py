@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-ORDER = ("declared", "duties", "claimed", "currencies", "flows", "answers", "machines", "echoes", "windows", "refunds",
-         "lookups", "lists", "declines", "dated", "keys", "subscriptions", "tokens", "text", "hooks", "signatures",
-         "secrecy", "truth", "books", "model")
+ORDER = ("declared", "duties", "claimed", "currencies", "flows", "answers", "machines", "echoes", "windows",
+         "approvals", "refunds", "lookups", "lists", "declines", "dated", "keys", "subscriptions", "tokens", "text",
+         "hooks", "signatures", "secrecy", "truth", "books", "model")
 """The rooms, in the order in which they are run and told."""
 
 
