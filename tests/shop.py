@@ -53,7 +53,8 @@ class Shop:
         if not options.pop("own_connections", False):
             options["http"] = http or EmulatorTransport(self.pg)
         spec, said = options.pop("spec", FAKEPG), options.pop("settings", self.pg.settings())
-        self.gate = make(spec, said, ledger=self.ledger, clock=self.clock, **options)
+        self.gate = make(spec, said, ledger=self.ledger, clock=options.pop("clock", self.clock),
+                         **options)
         self._runner = None if face == "sync" else asyncio.Runner()
 
     def __getattr__(self, verb: str) -> Any:

@@ -5,6 +5,7 @@ The PG's own journal is the judge, and a calendar made beforehand says what had 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -55,6 +56,7 @@ from paygate.procedures.inbox import adopt
 from paygate.procedures.steps import Entry
 from paygate.testing.emulator import FaultKind
 from paygate.testing.fakepg import FakePG
+from paygate.testing.virtual_clock import VirtualClock
 from paygate.web import Inbox
 
 DAY = 86_400.0
@@ -359,7 +361,11 @@ ACTS = st.one_of(
     st.tuples(st.just("work"), st.integers(0, 1)),
     st.tuples(st.just("crash"), st.integers(1, 25)),
     st.tuples(st.just("fault"), st.sampled_from([k.value for k in FaultKind if "lie" not in k and "wrong" not in k])),
-    st.tuples(st.just("reconcile"), st.just(0)),
+    st.tuples(st.just("reconcile"), st.integers(0, 1)),
+    st.tuples(st.just("jump"), st.floats(-2 * DAY, 2 * DAY)),
+    st.tuples(st.just("claim"), st.integers(0, 1)),
+    st.tuples(st.just("late"), st.integers(0, 9)),
+    st.tuples(st.just("hook"), st.integers(0, 9)),
     st.tuples(st.sampled_from(["pause", "resume", "money", "interval", "begin"]), st.just(0)),
 )
 
@@ -368,12 +374,22 @@ ACTS = st.one_of(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(acts=st.lists(ACTS, max_size=25))
 def test_a_period_is_charged_at_most_once_whatever_happens_and_none_is_forgotten(run_by: Any, acts: list[Any]) -> None:
+    """Reruns, crashes, a second worker whose clock jumps, claims carried out late and twice, hooks at any time."""
     ledger, pg = MemoryLedger(), FakePG()
-    shops = [open_shop(ledger=ledger, pg=pg) for _ in range(2)]
+    jumping = Jumping(pg.clock)
+    shops = [open_shop(ledger=ledger, pg=pg), open_shop(ledger=ledger, pg=pg, clock=jumping)]
+    claims: list[tuple[str, int]] = []
     for act, much in [("begin", 0), *acts]:
-        worker = shops[int(much) % 2] if act == "work" else shops[0]
+        worker = shops[int(much) % 2] if act in ("work", "reconcile", "claim", "late", "hook") else shops[0]
         try:
-            _act(shops, worker, act, much, run_by)
+            if act == "jump":
+                jumping.by = timedelta(seconds=much)
+            elif act == "claim":
+                claims += [(row.id, row.fence) for row in worker.claim_due()]
+            elif act == "late" and claims:
+                worker.execute(*claims[int(much) % len(claims)])
+            else:
+                _act(shops, worker, act, much, run_by)
         except PaygateError:
             pass
         _at_most_once(pg)
@@ -386,6 +402,22 @@ def test_a_period_is_charged_at_most_once_whatever_happens_and_none_is_forgotten
         shops[0].reconcile()
         _at_most_once(pg)
     _none_forgotten(shops[0], pg, bool(begun))
+
+
+class Jumping:
+    """The clock of another host: it is wrong by as much as it was last set to."""
+
+    def __init__(self, true: VirtualClock) -> None:
+        self.true, self.by = true, timedelta()
+
+    def now(self) -> datetime:
+        return self.true.now() + self.by
+
+    def monotonic(self) -> float:
+        return self.true.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self.true.advance(seconds)
 
 
 def _act(shops: list[Shop], shop: Shop, act: str, much: Any, run_by: Any) -> None:
@@ -402,6 +434,10 @@ def _act(shops: list[Shop], shop: Shop, act: str, much: Any, run_by: Any) -> Non
             shop.pg.fault(much, on="POST /(charges|schedules|unschedule)")
         case "reconcile":
             shop.reconcile()
+        case "hook" if shop.pg.payments:
+            ids = list(shop.pg.payments)
+            known = shop.pg.payments[ids[much % len(ids)]]
+            shop.receive({}, json.dumps({"order_id": known["order_id"], "payment_id": known["id"]}).encode())
         case "pause" | "resume":
             getattr(shop, act)("sub")
         case "money":
