@@ -26,6 +26,7 @@ from paygate import (
     Charge,
     Conflict,
     Declined,
+    EventKind,
     Forged,
     InProgress,
     LedgerError,
@@ -41,6 +42,7 @@ from paygate import (
 )
 from paygate.capability import Capability
 from paygate.procedures import checkout
+from paygate.procedures.facts import fact
 from paygate.procedures.steps import Alone, Entry, Send
 from paygate.testing.contract import run_all, subject_of
 from paygate.testing.contract.registry import all_checks
@@ -321,6 +323,19 @@ def test_what_is_never_told_is_left_to_a_person(shop: Shop) -> None:
 
     (row,) = shop.attention()
     assert (row.id, row.state) == ("o1-pending", State.UNKNOWN)
+
+
+def test_in_doubt_no_event_tells_of_a_payment_that_no_record_of_the_pg_names(shop: Shop) -> None:
+    came = approved(shop)
+    lost(shop, FaultKind.DROP_AFTER)
+    with pytest.raises(OutcomeUnknown):
+        shop.confirm("o1", came)
+    assert fact(shop.gate._account, shop.row("o1")) is None
+    shop.settle()
+
+    told = fact(shop.gate._account, shop.row("o1"))
+    assert told is not None
+    assert told.kind is EventKind.PAYMENT_PAID
 
 
 # At the same time

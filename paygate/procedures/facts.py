@@ -13,7 +13,7 @@ from ..subscriptions import SubscriptionStatus
 from .account import Account
 from .outcome import refusal_from
 from .receive import as_renewal, event, renewal_event
-from .settle import payment_of
+from .settle import is_captured, payment_of
 from .steps import Steps, get_row
 
 
@@ -33,6 +33,8 @@ def version(account: Account, order_id: str) -> Steps[tuple[int | None, int | No
 
 def fact(account: Account, row: Row) -> Event | None:
     """What a row says happened; None where nothing has yet. The same fact has the same id, whoever found it out."""
+    if is_captured(account, row):
+        return None  # What it holds is what was asked for, and no record of the PG.
     match row.kind:
         case Kind.EVENT:
             return None if row.result is None else event_of(row)
