@@ -81,6 +81,15 @@ def is_elsewhere(payment: Payment, *, is_test: bool) -> bool:
     return payment.test is not None and payment.test is not is_test
 
 
+def standing(row: Row, takers: Sequence[Payment]) -> Sequence[Payment]:
+    """Of the payments that took money for an order those that count: once it is answered, not another one that was
+    given back whole. A second payment which a person had given back is in nobody's way.
+    """
+    if row.state is not State.ANSWERED:
+        return takers
+    return [p for p in takers if p.provider_id == row.provider_id or not p.left.is_zero] or takers
+
+
 def judge(row: Row, records: Sequence[Payment], *, is_test: bool) -> Finding:
     """Decide from every record the PG has under the order. A record that took money outweighs all others.
 
@@ -89,7 +98,7 @@ def judge(row: Row, records: Sequence[Payment], *, is_test: bool) -> Finding:
     if not records:
         return Finding(seen=Seen.ABSENT)
     records = [p for p in records if not is_elsewhere(p, is_test=is_test)] or records
-    takers = [p for p in records if p.status.took_money]
+    takers = standing(row, [p for p in records if p.status.took_money])
     if len({p.provider_id for p in takers}) > 1:
         return Finding(seen=Seen.CONTRADICTED, payment=takers[0],
                        why="the PG has more than one paid record for this order")

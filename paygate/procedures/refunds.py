@@ -15,7 +15,17 @@ from ..ledger.rules import UNRESOLVED
 from ..model import Cancellation, Payment
 from ..money import Money
 from .account import Account
-from .outcome import contradiction, credentials, hidden, is_elsewhere, not_asked, not_sent, refusal_from, unknown
+from .outcome import (
+    contradiction,
+    credentials,
+    hidden,
+    is_elsewhere,
+    not_asked,
+    not_sent,
+    refusal_from,
+    standing,
+    unknown,
+)
 from .settle import UNRESOLVED as UNRESOLVED_BY
 from .settle import ask, missed, payment_of, watch
 from .steps import Entry, Steps, change, get_row, reread
@@ -97,7 +107,8 @@ def balance(account: Account, row: Row, talk: Talk) -> Steps[Payment]:
     if not records:
         raise NotFound(f"the PG has no payment for order {row.order_id}; nothing was sent", order_id=row.order_id)
     records = tuple([p for p in records if not is_elsewhere(p, is_test=account.is_test)]) or records
-    takers = list({p.provider_id: p for p in records if p.status.took_money}.values())
+    takers: Sequence[Payment] = list({p.provider_id: p for p in records if p.status.took_money}.values())
+    takers = takers if owner is None else standing(owner, takers)
     if not takers:
         raise BadCommand(f"order {row.order_id} is {records[-1].status.value}, so there is nothing to give back")
     if len(takers) > 1:
