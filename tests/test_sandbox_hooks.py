@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
 import paygate.sandbox.courier
+import paygate.sandbox.sandbox
 from paygate.sandbox import Sandbox
 from paygate.sandbox.courier import is_loopback_url
 from paygate.testing.emulator import Call, Emulator, Hook, json_response
@@ -234,3 +236,34 @@ def test_who_listened_to_the_emulator_before_still_hears_its_webhooks(hook_url: 
 
     assert len(heard) == 1
     assert emulator.on_hook is before
+
+
+# Turned by the control API
+
+def test_the_clock_stops_for_each_webhook_on_the_way(box: Sandbox, merchant: Merchant, hook_url: str) -> None:
+    arrived: list[datetime] = []
+    merchant.wait = SimpleNamespace(wait=lambda _: arrived.append(box.clock.now()))  # type: ignore[assignment]
+    for days in (3, 1, 20):
+        _post(box, "/gateways/hooking/controls/send_later", url=hook_url, seconds=days * 86_400).raise_for_status()
+    start = box.clock.now()
+
+    assert _post(box, "/clock/advance", seconds=31 * 86_400).json()["now"] == (start + timedelta(days=31)).isoformat()
+
+    assert box.wait_for_hooks()
+    assert arrived == [start + timedelta(days=days) for days in (1, 3, 20)]
+
+
+def test_a_merchant_that_does_not_answer_does_not_stop_the_clock(
+        box: Sandbox, merchant: Merchant, hook_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paygate.sandbox.sandbox, "_PATIENCE_S", 0.05)
+    merchant.wait = threading.Event()
+    for seconds in (10, 20):
+        _post(box, "/gateways/hooking/controls/send_later", url=hook_url, seconds=seconds).raise_for_status()
+    start = box.clock.now()
+    try:
+        now = _post(box, "/clock/advance", seconds=60).json()["now"]
+    finally:
+        merchant.wait.set()
+    assert now == (start + timedelta(seconds=60)).isoformat()
+    assert box.wait_for_hooks()
+    assert len(merchant.got) == 2

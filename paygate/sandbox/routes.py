@@ -228,15 +228,20 @@ def show_clock(asked: Asked) -> dict[str, Any]:
     return {"now": asked.box.clock.now().isoformat()}
 
 
-def advance_clock(asked: Asked) -> dict[str, Any]:
+def advance_clock(asked: Asked) -> Awaitable[dict[str, Any]]:
     if set(asked.body) not in ({"seconds"}, {"to"}):
         raise Wrong(400, "give either seconds or to")
     now = asked.box.clock.now()
     seconds = _seconds(asked.body["seconds"]) if "seconds" in asked.body else _seconds_until(asked.body["to"], now)
     if now + timedelta(seconds=seconds) > _END_OF_TIME:
         raise Wrong(409, "the sandbox's time ends with 2099; start a new sandbox")
-    asked.box.advance(seconds)
-    return show_clock(asked)
+    return _turned(asked, seconds)
+
+
+async def _turned(asked: Asked, seconds: float) -> dict[str, Any]:
+    await asked.box.turn(seconds)
+    with asked.box.lock:
+        return show_clock(asked)
 
 
 def _seconds(value: object) -> float:

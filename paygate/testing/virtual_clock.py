@@ -43,6 +43,10 @@ class VirtualClock:
             self._waiting.remove(first)
             first[2]()
 
+    def next_s(self) -> float | None:
+        """When the next thing falls due, as `monotonic` counts; None where nothing does."""
+        return min((w[0] for w in self._waiting), default=None)
+
     def advance(self, seconds: float) -> None:
         """Turn the clock forward, stopping at everything that falls due on the way.
 
