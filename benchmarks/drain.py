@@ -54,7 +54,7 @@ class Worker:
         self.clock = Ahead()
         ledger: Any = MemoryLedger() if kind == "memory" else open_store(Path(folder) / "ledger.db")
         self.gate = connect_async("portone-naverpay", SETTINGS, ledger=ledger, base_url=base_url, clock=self.clock,
-                                  vault=KeyVault(new_vault_key()), **({} if tls is None else {"tls": tls}))
+                                  vault=KeyVault(new_vault_key()), tls=tls)
         self.ledger, self.made = ledger, 0
 
     async def prepare(self, charges: int) -> None:
@@ -71,6 +71,7 @@ class Worker:
         self.clock.by += timedelta(hours=2)
 
     async def play(self, charges: int, concurrent: int) -> None:
+        """Drain them, `concurrent` at a time."""
         from paygate.workers.loop import work
 
         tally = await work(self.gate, concurrent=concurrent, until_empty=True)
@@ -88,9 +89,10 @@ class Bare:
         self.url, self.tls, self.made = f"{base_url}/subscribe/payments/again", tls, 0
 
     async def prepare(self, charges: int) -> None:
-        pass
+        """Nothing is written down."""
 
     async def play(self, charges: int, concurrent: int) -> None:
+        """Post them, `concurrent` at a time."""
         import aiohttp
 
         connector = aiohttp.TCPConnector(force_close=True, limit=0, ssl=self.tls or False)
@@ -109,7 +111,7 @@ class Bare:
             await asyncio.gather(*[lane() for _ in range(concurrent)])
 
     async def close(self) -> None:
-        pass
+        """Nothing is open."""
 
 
 async def played(kind: str, base_url: str, certificate: str, folder: str) -> None:
@@ -156,7 +158,7 @@ class Client:
 
 
 def spread(values: list[float], digits: int = 2) -> str:
-    low, middle, high = quantiles([*values, *values], n=4, method="inclusive")
+    low, middle, high = quantiles(values, n=4, method="inclusive")
     return f"{middle:.{digits}f} [{low:.{digits}f} {high:.{digits}f}]"
 
 
@@ -209,6 +211,8 @@ def main() -> None:
     parser.add_argument("--over", nargs="+", default=["TCP", "TLS"], choices=["TCP", "TLS"])
     parser.add_argument("--flat", type=int, default=0, metavar="N", help="drain N charges, and print the memory")
     asked = parser.parse_args()
+    if asked.rounds == 1:
+        parser.error("a median needs two rounds or more; --rounds 0 leaves the comparison out")
     with Stub(latency_s=LATENCY_S) as stub:
         for over in asked.over if asked.rounds else ():
             compare(stub, secure=over == "TLS", kinds=asked.kinds, concurrent=asked.concurrent, rounds=asked.rounds,

@@ -75,11 +75,13 @@ class AsyncStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         Raises: TimeoutError.
         """
         self._waiter = waiter = self._loop.create_future()
-        late = self._loop.call_later(call.patience_s(), _too_late, waiter)
+        step_s = call.step_s()
+        late = None if step_s is None else self._loop.call_later(step_s, _too_late, waiter)
         try:
             await waiter
         finally:
-            late.cancel()
+            if late is not None:
+                late.cancel()
             self._waiter = None
 
     async def answer(self) -> tuple[Response | None, bool]:
@@ -207,7 +209,7 @@ async def aconnect(call: Call, outline: Outline, tls: ssl.SSLContext | None) -> 
     loop = asyncio.get_running_loop()
     stream = AsyncStream()
     try:
-        async with asyncio.timeout(call.patience_s()):
+        async with asyncio.timeout(call.step_s()):
             transport = await _connected(loop, stream, address)
             if tls is not None:
                 secured = await loop.start_tls(transport, stream, tls, server_hostname=address.host)

@@ -43,6 +43,14 @@ class Call:
             raise TimeoutError
         return left
 
+    def step_s(self) -> float | None:
+        """The same, where a single step ends before the deadline; None where whoever keeps the deadline ends it.
+
+        Raises: TimeoutError once the deadline is over.
+        """
+        left = self.patience_s()
+        return left if left < self.deadline.remaining_s() else None
+
     def speak(self) -> None:
         """Note that from now on bytes of the request may have left. Called right before the first of them does.
 
