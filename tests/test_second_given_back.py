@@ -1,4 +1,4 @@
-"""A second payment under an order that was given back whole is in nobody's way."""
+"""A second payment under an order is shown with it, and once given back whole it is in nobody's way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one,
 
 from shop import FACES, KEY, Shop, cancel, cancel_whole, charge, won
 
-from paygate import EventKind, NotSent, OutcomeUnknown, PaymentStatus
+from paygate import BadCommand, EventKind, NotSent, OutcomeUnknown, PaymentStatus
 
 
 @pytest.fixture(params=FACES)
@@ -43,6 +43,27 @@ def test_the_order_is_given_back_after_the_second_payment_was(shop: Shop) -> Non
     assert shop.cancel_whole(cancel_whole("c3")).money == won(10_000)
     assert shop.pg.journal.given_back("o1") == 28_000
     assert shop.find("o1").status is PaymentStatus.CANCELLED
+
+
+def test_a_trace_shows_the_second_payment_until_it_is_acknowledged(shop: Shop) -> None:
+    second = paid_twice(shop)
+    found = shop.trace("o1")
+    assert [(row.kind, row.id) for row in found.rows] == [("charge", "o1"), ("stray", second["id"])]
+    assert {line.id for line in found.lines} == {"o1", second["id"]}
+    assert [row.id for row in shop.trace(second["id"]).rows] == [second["id"], "o1"]
+    shop.acknowledge(second["id"], by="kim", why="given back in the console")
+    assert [row.id for row in shop.trace("o1").rows] == ["o1"]
+
+
+def test_a_trace_tells_of_an_order_of_which_there_is_nothing_but_a_stray_payment(shop: Shop) -> None:
+    paid = shop.pg._take({"order_id": "forgotten", "amount": 14_000, "currency": "KRW", "key": KEY.reveal()}, "paid")
+    shop.pg._tell(paid)
+    hook = shop.pg.hooks[-1]
+    shop.receive(hook.headers, hook.body)
+    found = shop.trace("forgotten")
+    assert (found.order_id, [row.id for row in found.rows]) == ("forgotten", [paid["id"]])
+    with pytest.raises(BadCommand):
+        shop.trace("unheard-of")
 
 
 def test_a_refund_whose_answer_is_lost_settles_beside_a_second_payment_given_back(shop: Shop) -> None:

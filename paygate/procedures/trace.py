@@ -1,4 +1,4 @@
-"""Everything the ledger knows of one order: its payment, its refunds, every line about them. The PG is not asked."""
+"""Everything the ledger knows of one order: its payments, its refunds, every line about them. The PG is not asked."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from ..ledger.row import Book, Line, Row
 from .account import Account
 from .steps import Entry, Steps, get_row
 
+_MOST_FLAGGED = 100_000
+
 
 @frozen(kw_only=True)
 class Trace:
-    """An order as the ledger has it: the payment's row, then its refunds; and each line about them, oldest first."""
+    """An order as the ledger has it: the payment's row, then its refunds, then payments under it that nobody asked for
+    and that are under attention; and each line about them, oldest first.
+    """
 
     order_id: str
     rows: tuple[Row, ...]
@@ -46,7 +50,14 @@ def _rows(account: Account, id: str) -> Steps[list[Row]]:
             continue
         payment = row if book is Book.PAYMENT else (yield from get_row(account.scope, Book.PAYMENT, row.order_id))
         refunds: list[Row] = yield Entry("refunds", (account.scope, row.order_id))
+        beside = yield from _beside(account, row.order_id)
         first = [row] if book is Book.STRAY else []
-        return [*first, *([] if payment is None else [payment]), *refunds]
+        return [*first, *([] if payment is None else [payment]), *refunds, *(r for r in beside if r.id != id)]
     orphaned: list[Row] = yield Entry("refunds", (account.scope, id))
-    return orphaned
+    return [*orphaned, *(yield from _beside(account, id))]
+
+
+def _beside(account: Account, order_id: str) -> Steps[list[Row]]:
+    """Payments under an order that nobody asked for, while a person has still to look at them."""
+    flagged: list[Row] = yield Entry("flagged", (account.scope, _MOST_FLAGGED))
+    return [row for row in flagged if row.book is Book.STRAY and row.order_id == order_id]
