@@ -60,7 +60,8 @@ PACKAGE = "paygate_toss"
 PUBLIC = {"paygate.codec": {"Unreadable", "read_object"}, "paygate.webhook": {"clean_text", "json_fields"},
           "paygate.secret": {"opened", "sealed"},
           "paygate.testing": {"Emulator", "FaultKind", "ProviderContract", "VirtualClock"},
-          "paygate.testing.emulator": {"Call", "json_response"}, "paygate.testing.story": {"Story"}}
+          "paygate.testing.emulator": {"Call", "json_response"}, "paygate.testing.asks": {"Asks", "fields"},
+          "paygate.testing.story": {"Story"}}
 
 
 @pytest.fixture(scope="module")

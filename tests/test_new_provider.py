@@ -15,12 +15,13 @@ from click.testing import CliRunner, Result
 
 import paygate
 from paygate.cli.group import group
+from paygate.testing.simulation.__main__ import main as simulate
 
 NAME, PACKAGE = "acme-cards", "paygate_acme_cards"
 # Beside `paygate` itself: reading JSON, and what emulators and their tests are made of.
 PUBLIC = {"paygate.codec": {"Unreadable", "read_object"}, "paygate.testing.story": {"Story"},
           "paygate.testing": {"Emulator", "FaultKind", "ProviderContract", "VirtualClock"},
-          "paygate.testing.emulator": {"Call", "json_response"}}
+          "paygate.testing.emulator": {"Call", "json_response"}, "paygate.testing.asks": {"Asks", "fields"}}
 
 
 def new(*arguments: str) -> Result:
@@ -74,6 +75,14 @@ def test_its_contract_run_is_green_and_lists_what_is_left(installed: Path) -> No
     assert " 0 broken, " in said[0]
     assert said[1].startswith("not claimed: register, ")
     assert said[2].startswith("assumed: currencies, ")
+
+
+def test_it_is_simulated_as_it_stands(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate(["--provider", NAME, "--charges", "75", "--seed", "mine", "--ledger", "memory",
+                     "--processes", "1"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.splitlines()[-1].split()[:2] == [NAME, "memory"]
 
 
 def test_its_contract_test_is_a_class_of_the_whole_contract(written: Path) -> None:

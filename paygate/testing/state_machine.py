@@ -21,6 +21,7 @@ from ..ledger.row import Book, Ledger, State
 from ..ledger.rules import FOLLOWS
 from ..provider import ProviderSpec
 from .emulator import FaultKind
+from .simulation.duty import hear
 from .simulation.faults import Odd, Script
 from .simulation.shop import Order
 from .simulation.tasks import Fate, Job
@@ -51,7 +52,10 @@ def shop_machine(spec: ProviderSpec, ledgers: Ledgers = in_memory) -> type[ShopM
     After every step no money has been charged, lost or given back that should not have been, nothing was sent that may
     not be, nothing untrue was told, and states have only moved forward; in the end every doubt is settled or told to a
     person.
+
+    Raises: CannotJudge where the emulator's `asks` does not say what is asked of it, so that nothing would be judged.
     """
+    hear(spec)
     return type(f"Shop_{spec.name.replace('-', '_')}", (ShopMachine,), {"spec": spec, "ledgers": staticmethod(ledgers)})
 
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from paygate import Charge, Customer, DeclineReason, Money, Pay, Register, Response
 from paygate.testing import Emulator, FaultKind, VirtualClock
+from paygate.testing.asks import Asks, fields
 from paygate.testing.emulator import Call, json_response
 from paygate.testing.story import Story
 
@@ -126,6 +127,23 @@ class TossEmulator(Emulator):
         if payment["status"] == "IN_PROGRESS":
             payment |= {"status": "EXPIRED", "failure": {"code": "EXPIRED_PAYMENT", "message": "it was too late"}}
             self._tell(payment)
+
+    def asks(self, call: Call) -> Asks:
+        """What a call asks for, for the judge of a simulation."""
+        said, parts = fields(call.body), [unquote(part) for part in call.path.strip("/").split("/")]
+        match call.method, parts:
+            case "POST", ["v1", "payments", "confirm"]:
+                return Asks(kind="charge", orders=(str(said.get("orderId")),), amount=said.get("amount"))
+            case "POST", ["v1", "billing", key] if key != "authorizations":
+                return Asks(kind="charge", orders=(str(said.get("orderId")),), amount=said.get("amount"), key=key)
+            case "POST", ["v1", "payments", id, "cancel"]:
+                return Asks(kind="refund", provider_id=id, amount=said.get("cancelAmount"),
+                            guarded="refundableAmount" in said, note=said.get("cancelReason"))
+            case "GET", ["v1", "payments", "orders", order_id]:
+                return Asks(kind="look", orders=(order_id,))
+            case "GET", ["v1", "payments", id]:
+                return Asks(kind="look", provider_id=id)
+        return Asks(kind="other")
 
     # What it answers
 

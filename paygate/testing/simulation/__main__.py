@@ -9,16 +9,26 @@ import secrets
 import sys
 from collections.abc import Sequence
 
-from .run import LEDGERS, Plan, providers, replay, simulate
+from ...errors import PaygateError
+from .duty import CannotJudge, hear
+from .run import LEDGERS, Plan, providers, replay, simulate, spec_of
 from .tally import Tally, table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0 where nothing was violated, else 1."""
+    """Returns 0 where nothing was violated, 1 where something was, 2 where nothing can be played as asked."""
     asked = _parser().parse_args(arguments)
     seed = asked.seed or secrets.token_hex(4)
+    if asked.ledger == "postgres" and not asked.dsn:
+        return _refused("a postgres ledger needs --dsn, or PAYGATE_SIMULATION_DSN")
     plans = [Plan(provider=name, ledger=asked.ledger, seed=seed, dsn=asked.dsn) for name in
              asked.provider or providers()]
+    for plan in plans:
+        try:
+            for unplayed in hear(spec_of(plan.provider)):
+                print(unplayed, file=sys.stderr)
+        except (CannotJudge, PaygateError) as error:
+            return _refused(str(error))
     if asked.world is not None:
         return _one(plans[0], asked.world)
     print(f"seed {seed}", flush=True)
@@ -33,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\n{failure.provider}, world {failure.world}:", *failure.violations[:5], sep="\n  ")
         print("  reproduce: " + next(p for p in plans if p.provider == failure.provider).command(failure.world))
     return 1 if failures else 0
+
+
+def _refused(why: str) -> int:
+    print(f"simulation: {why}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,7 +32,7 @@ class Plot:
         self.rng = self.world.rng
         self.amounts = [self.rng.randrange(1_000, 50_000) for _ in range(AMOUNTS)]
         offers, story = self.world.offers, self.world.shop.story
-        can_charge = self.world.shop.key is not None and offers(Capability.CHARGE)
+        can_charge = self.world.can_charge_keys
         wanted: list[tuple[Callable[[], Job | None], float, bool]] = [
             (self.charge, 30, can_charge),
             (self.pay, 8 if can_charge else 16, offers(Capability.PAY) and story.pay is not None),

@@ -44,7 +44,8 @@ class Recorder:
     """The PG's ids → our order."""
     taken: dict[str, int] = field(factory=dict)
     """What the PG took, by our order."""
-    _back: dict[str, int] = field(factory=dict)
+    given_back: dict[str, int] = field(factory=dict)
+    """What it gave back, by our order."""
     _entries: int = 0
     _causes: dict[int, tuple[Call, int | None]] = field(factory=dict)
     """Calls that may still have an effect, by identity, and the merchant's call behind each."""
@@ -116,7 +117,7 @@ class Recorder:
                 or moved.order_id
             self._orders[moved.provider_id] = self._orders[moved.order_id] = order
             intent = order if moved.kind == "charge" else asked.get("intent") or f"beside the ledger {self._entries}"
-            tally = self.taken if moved.kind == "charge" else self._back
+            tally = self.taken if moved.kind == "charge" else self.given_back
             tally[order] = tally.get(order, 0) + moved.money.amount
             self.note("moved", kind=moved.kind, order=order, intent=intent, amount=moved.money.amount, call=cause,
                       currency=moved.money.currency, since=self._second(moved.at))
@@ -168,7 +169,7 @@ class Recorder:
         return self.emulator.answer(Call(call.method, call.target.replace(orders[0], "nobody"), call.headers))
 
     def _looked(self, call: Call, asks: Asks, orders: tuple[str, ...], answer: Answer, trouble: Trouble | None) -> None:
-        back = sum(self._back.get(o, 0) for o in orders)
+        back = sum(self.given_back.get(o, 0) for o in orders)
         shown = "nothing"
         # About what it does not know a PG has nothing to lie: the lie is then the truth.
         if isinstance(answer, Response) and (trouble in (None, Odd.STALE, Odd.PAUSED) or (

@@ -49,3 +49,19 @@ def the_emulator_signs_the_webhooks_that_are_said_to_be_signed(bench: Bench) -> 
         signed(bench)
     except NotHere as lacking:
         raise Broke(f"the profile says how webhooks are signed, and {lacking}") from None
+
+
+@check(faces=SYNC)
+def the_emulator_says_of_each_request_that_moves_money_what_it_asks_for(bench: Bench) -> None:
+    """By `asks`: the simulation and `shop_machine` count and compare what it names, and nothing else."""
+    if bench.claims(C.CHARGE):
+        bench.do("charge", bench.charge())
+    if bench.claims(C.CANCEL):
+        bench.do("cancel_whole", bench.cancel_whole(bench.paid().order_id))
+    for sent in bench.sent():
+        said = bench.pg.asks(sent.call)
+        for moved in sent.moved:
+            expect(said.kind == moved.kind,
+                   f"{sent.line} moved money by a {moved.kind}, and asks() names it {said.kind}")
+            expect(said.amount in (None, moved.money.amount), f"{sent.line} moved {moved.money}, and asks() names "
+                   f"{said.amount}")
