@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one,
 from shop import KEY, Shop, schedule, won
 from test_cli_ledger import PLUGIN
 
-from paygate import Interval, KeyVault, Schedule, SubscribeKey, new_vault_key
+from paygate import Customer, Interval, KeyVault, Schedule, SubscribeKey, Terms, new_vault_key
 from paygate.cli import worker
+from paygate.cli.due import Coming, by_day
 from paygate.cli.group import group
 from paygate.ledger.sqlite import SqliteLedger
 from paygate.procedures.due import DueReport
@@ -63,10 +65,11 @@ def owe(shop: Shop, *order_ids: str, amount: int = 14_000) -> None:
     shop.schedule(Schedule(billing_key=KEY, charges=asked.charges, run_by="paygate"))
 
 
-def subscribe(shop: Shop) -> None:
+def subscribe(shop: Shop, **terms: Any) -> None:
     """5 January 2026, and every month from then on."""
     shop.subscribe_key(SubscribeKey(order_id="sub", billing_key=KEY, money=won(9_000), every=Interval("month"),
-                                    title="Tea", run_by="paygate"))
+                                    title="Tea", run_by="paygate", terms=Terms(**terms),
+                                    customer=Customer(id="payer-77", name="Kim Minji")))
 
 
 def lines(told: Result) -> list[dict[str, Any]]:
@@ -147,23 +150,59 @@ def test_progress_on_a_terminal_says_how_far_it_is() -> None:
     assert said.startswith("3 taken up · 2 paid · 1 declined · 0 unknown")
 
 
+@pytest.fixture
+def in_january(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> None:
+    """The commands' time is the shop's."""
+    monkeypatch.setattr("paygate.assemble.SystemClock", lambda: shop.clock)
+
+
+@pytest.mark.usefixtures("in_january")
 def test_due_lists_each_charge_to_come_and_their_sum(run: Run, shop: Shop) -> None:
     owe(shop, "s1")
     subscribe(shop)
     told = run("due", "--until", "2026-03-05T12:00+09:00")
     assert told.exit_code == 0, told.output
     rows = [" ".join(line.split()) for line in told.stdout.splitlines()]
-    assert rows == ["due order amount", "2026-01-05 04:00:00Z s1 14,000 KRW", "2026-02-05 03:00:00Z sub-2 9,000 KRW",
-                    "2 charges: 23,000 KRW"]
+    assert rows == ["due order payer amount", "2026-01-05 04:00:00Z s1 – 14,000 KRW",
+                    "2026-02-05 03:00:00Z sub-2 payer-77 9,000 KRW", "2 charges: 23,000 KRW"]
     assert [m.order_id for m in shop.pg.journal.entries] == ["sub-1"]
 
 
+@pytest.mark.usefixtures("in_january")
 def test_due_as_json_is_for_programs(run: Run, shop: Shop) -> None:
     subscribe(shop)
     told = json.loads(run("due", "--dry-run", "--until", "2026-03-05", "--json").stdout)
     assert told == {"until": "2026-03-06T00:00:00+09:00", "sums": {"KRW": 18_000}, "charges": [
-        {"due_at": f"2026-0{n}-05T03:00:00.000Z", "order_id": f"sub-{n}", "amount": 9_000, "currency": "KRW"}
-        for n in (2, 3)]}
+        {"due_at": f"2026-0{n}-05T03:00:00.000Z", "order_id": f"sub-{n}", "payer": "payer-77", "amount": 9_000,
+         "currency": "KRW"} for n in (2, 3)]}
+
+
+@pytest.mark.usefixtures("in_january")
+@pytest.mark.parametrize(("catch_up", "periods"), [("latest", [4, 5]), ("all", [2, 3, 4, 5]), ("none", [5])])
+def test_after_downtime_due_lists_what_the_terms_leave_of_the_missed_periods(
+        run: Run, shop: Shop, catch_up: Any, periods: list[int]) -> None:
+    subscribe(shop, catch_up=catch_up)
+    shop.clock.advance(100 * 86_400)
+    told = json.loads(run("due", "--until", "2026-05-06", "--json").stdout)
+    assert [one["order_id"] for one in told["charges"]] == [f"sub-{n}" for n in periods]
+    while shop.run_due().taken_up:
+        pass
+    assert [m.order_id for m in shop.pg.journal.entries] == ["sub-1", *(f"sub-{n}" for n in periods if n < 5)]
+
+
+def test_a_payer_whom_no_key_opens_is_not_told(run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    subscribe(shop)
+    for keys in (new_vault_key().reveal(), ""):
+        monkeypatch.setenv("PAYGATE_VAULT_KEYS", keys)
+        told = run("due", "--until", "31d", "--json")
+        assert told.exit_code == 0, told.output
+        assert "payer-77" not in told.stdout
+
+
+def test_a_day_of_the_drawing_is_one_in_seoul() -> None:
+    coming = [Coming(at=datetime(2026, 1, 5, hour, tzinfo=UTC), order_id="s", payer=None, money=won(100))
+              for hour in (14, 15, 16)]
+    assert by_day(coming, "KRW") == {date(2026, 1, 5): 100, date(2026, 1, 6): 200}
 
 
 def test_nothing_to_come_is_said_with_0(run: Run, shop: Shop) -> None:

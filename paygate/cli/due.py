@@ -1,4 +1,7 @@
-"""`paygate due`: what paygate will charge by itself, from whom it cannot say, how much and when. Asks no PG."""
+"""`paygate due`: what paygate will charge by itself, from whom, how much and when. Asks no PG.
+
+A payer is told by your own name for them, which the vault opens; nothing else of what it holds is shown.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
+from attrs import frozen
 
-from ..errors import BadCommand, BadSettings
+from ..commands import Charge
+from ..errors import BadCommand, BadSettings, PaygateError
 from ..gateway import Gateway
 from ..ledger.row import Kind, Row
 from ..money import Money
-from ..procedures.roll import plan_of
+from ..procedures.roll import Kept, plan_of
+from ..procedures.sealed import unseal
 from ..scheduler import plan as plans
 from ..scheduler.plan import Plan
 from .books import MOST_ROWS, iso, ledger_options, opened, short, show_json
@@ -23,7 +29,16 @@ from .reconcile import instant
 _LONGEST = 1000
 """How many charges of one subscription a forecast lists."""
 _ZONE = ZoneInfo("Asia/Seoul")
-Coming = tuple[datetime, str, Money]
+
+
+@frozen(kw_only=True)
+class Coming:
+    """One charge to come. `payer` is the merchant's name for them; None where they gave none, or no vault opens it."""
+
+    at: datetime
+    order_id: str
+    payer: str | None
+    money: Money
 
 
 @click.command()
@@ -38,16 +53,17 @@ def command(until: str, plot: Path | None, ledger: str | None, name: str | None,
             dry_run: bool) -> None:
     """List the charges that are due by WHEN, with those of later periods of each subscription. Nothing is charged."""
     with opened(ledger, name) as gate:
-        end = _end(until, datetime.now(UTC))
+        end = _end(until, gate._account.clock.now())
         coming = forecast(gate, end)
     sums = sums_of(coming)
     if as_json:
         show_json({"until": end.isoformat(), "charges": [
-            {"due_at": iso(at.timestamp()), "order_id": id, "amount": money.amount, "currency": money.currency}
-            for at, id, money in coming], "sums": {c: money.amount for c, money in sums.items()}})
+            {"due_at": iso(one.at.timestamp()), "order_id": one.order_id, "payer": one.payer,
+             "amount": one.money.amount, "currency": one.money.currency} for one in coming],
+            "sums": {currency: money.amount for currency, money in sums.items()}})
     else:
-        rows = [[short(at.timestamp()), id, str(money)] for at, id, money in coming]
-        print_table([["due", "order", "amount"], *rows])
+        rows = [[short(one.at.timestamp()), one.order_id, one.payer or "–", str(one.money)] for one in coming]
+        print_table([["due", "order", "payer", "amount"], *rows])
         click.echo(f"{len(coming)} charges: {', '.join(map(str, sums.values())) or 'nothing'}")
     if plot is not None:
         draw(coming, plot)
@@ -69,40 +85,61 @@ def _end(until: str, now: datetime) -> datetime:
 
 
 def forecast(gate: Gateway, end: datetime) -> list[Coming]:
-    """Every charge up to `end`, if each one succeeds, by date."""
+    """Every charge up to `end`, if each one succeeds and a worker begins now, by date."""
     found: list[Coming] = []
     for row in gate.planned(end, MOST_ROWS):
-        found += _of_plan(plan_of(row), end) if row.kind is Kind.PLAN else _of_charge(row)
-    return sorted(found, key=lambda one: (one[0], one[1]))
+        payer = _payer(gate, row)
+        found += _of_plan(plan_of(row), gate._account.clock.now(), end, payer) if row.kind is Kind.PLAN else \
+            _of_charge(row, payer)
+    return sorted(found, key=lambda one: (one.at, one.order_id))
 
 
-def _of_charge(row: Row) -> list[Coming]:
+def _payer(gate: Gateway, row: Row) -> str | None:
+    try:
+        kept = unseal(gate._account, row, Kept) if row.kind is Kind.PLAN else unseal(gate._account, row, Charge)
+    except PaygateError:
+        return None
+    return kept.customer.id
+
+
+def _of_charge(row: Row, payer: str | None) -> list[Coming]:
     assert row.due_at is not None
     assert row.money is not None
-    return [(datetime.fromtimestamp(row.due_at, UTC), row.id, row.money)]
+    return [Coming(at=datetime.fromtimestamp(row.due_at, UTC), order_id=row.id, payer=payer, money=row.money)]
 
 
-def _of_plan(plan: Plan, end: datetime) -> list[Coming]:
+def _of_plan(plan: Plan, now: datetime, end: datetime, payer: str | None) -> list[Coming]:
     found: list[Coming] = []
+    plan = plans.caught_up(plan, now)
     while plan.begun_at is not None and plan.charge_at is not None and plan.next_at is not None \
             and plan.charge_at < end and not plan.is_over and len(found) < _LONGEST:
         if plan.waits_for_payer or (plan.ends_at is not None and plan.due_at >= plan.ends_at):
             break
-        found.append((plan.charge_at, plan.charge_id, plan.coming))
-        plan = plans.paid(plan, plan.charge_at)
+        found.append(Coming(at=plan.charge_at, order_id=plan.charge_id, payer=payer, money=plan.coming))
+        plan = plans.caught_up(plans.paid(plan, plan.charge_at), now)
     return found
 
 
 def sums_of(coming: Sequence[Coming]) -> dict[str, Money]:
     """What `coming` comes to, by currency."""
     sums: dict[str, Money] = {}
-    for _, _, money in coming:
+    for money in (one.money for one in coming):
         sums[money.currency] = sums[money.currency] + money if money.currency in sums else money
     return sums
 
 
+def by_day(coming: Sequence[Coming], currency: str) -> dict[date, int]:
+    """The sum of each day in Seoul, in minor units."""
+    days: dict[date, int] = {}
+    for one in coming:
+        if one.money.currency == currency:
+            day = one.at.astimezone(_ZONE).date()
+            days[day] = days.get(day, 0) + one.money.amount
+    return days
+
+
 def draw(coming: Sequence[Coming], file: Path) -> None:
-    """A bar for each day's sum, in the first currency.
+    """A bar for each day's sum, in the first currency; a day is one in Seoul, as in `--until`.
 
     Raises: BadSettings.
     """
@@ -112,16 +149,12 @@ def draw(coming: Sequence[Coming], file: Path) -> None:
         raise BadSettings("--plot needs matplotlib: pip install 'paygate-core[plot]'") from None
     if file.suffix not in (".svg", ".png"):
         raise BadSettings("--plot takes a file that ends in .svg or .png")
-    currency = coming[0][2].currency if coming else ""
-    days: dict[str, int] = {}
-    for at, _, money in coming:
-        if money.currency == currency:
-            day = at.date().isoformat()
-            days[day] = days.get(day, 0) + money.amount
+    currency = coming[0].money.currency if coming else ""
+    days = by_day(coming, currency)
     figure = Figure(figsize=(10, 4), layout="constrained")
     axes = figure.subplots()
-    axes.bar(range(len(days)), list(days.values()))
-    axes.set_xticks(range(len(days)), list(days), rotation=90, fontsize=7)
+    axes.bar([day.toordinal() for day in days], list(days.values()))
+    axes.set_xticks([day.toordinal() for day in days], [day.isoformat() for day in days], rotation=90, fontsize=7)
     axes.set_ylabel(f"{currency}, minor units a day")
     figure.savefig(file)
 
