@@ -22,6 +22,7 @@ from ..story import Story
 from . import browser
 from .outcomes import LATE_S, UNANSWERED_S, Outcome, outcome
 from .provider import SIGNATURE, signature
+from .records import REASONS
 from .story import asked, story
 
 WEBHOOK_KEY = "fake-webhook-key"
@@ -39,7 +40,7 @@ class FakePG(Emulator):
     name = "fakepg"
     tells_mode = True
     page_settings = (("pages", "/__page__"),)
-    decline_reasons = ("no funds", "over the limit", "card expired", "card reported lost")
+    decline_reasons = REASONS
     endpoints: Sequence[str] = (
         "POST /token", "POST /windows", "POST /charges", "GET /payments", "GET /payments/{}",
         "POST /payments/{}/refunds", "POST /schedules", "GET /schedules/{}", "POST /unschedule", "GET /keys/{}",

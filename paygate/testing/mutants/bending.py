@@ -58,8 +58,8 @@ def all_mutants() -> tuple[Mutant, ...]:
     """Every way of being wrong."""
     from importlib import import_module
 
-    for room in ("outcomes", "refunding", "scaling", "looking", "dating", "telling", "keeping", "hooking", "declaring",
-                 "renewing", "reading"):
+    for room in ("outcomes", "refunding", "scaling", "mixing", "looking", "dating", "telling", "keeping", "hooking",
+                 "declaring", "renewing", "reading"):
         import_module(f"{__package__}.{room}")
     return tuple(_mutants)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 
 ORDER = ("declared", "duties", "claimed", "currencies", "flows", "answers", "machines", "echoes", "windows",
-         "approvals", "refunds", "lookups", "lists", "declines", "dated", "keys", "subscriptions", "tokens", "text",
-         "hooks", "signatures", "secrecy", "truth", "books", "model")
+         "approvals", "refunds", "lookups", "lists", "declines", "dated", "apart", "keys", "subscriptions", "tokens",
+         "text", "hooks", "signatures", "secrecy", "truth", "books", "model")
 """The rooms, in the order in which they are run and told."""
 
 

@@ -67,10 +67,12 @@ def _meet(bench: Bench, kind: type[Act], trouble: Trouble, number: int, *, is_de
         after = " and nothing was answered from then on" if is_deaf else ""
         _judge(shop, act, told, f"request {number + 1} of {act.verb} met {trouble.name}{after}: it {told}",
                says_done=getattr(told.value, "status", None) is not PaymentStatus.PENDING,
-               may_be_told_no=trouble.is_answer and not act.moves and act.verb not in ("schedule", "unschedule"))
+               may_be_told_no=trouble.is_answer and not act.moves and act.verb not in ("schedule", "unschedule"),
+               is_answer=trouble.is_answer)
 
 
-def _judge(bench: Bench, act: Act, told: Told, what: str, *, says_done: bool, may_be_told_no: bool) -> None:
+def _judge(bench: Bench, act: Act, told: Told, what: str, *, says_done: bool, may_be_told_no: bool,
+           is_answer: bool) -> None:
     expect(is_error_of_ours(told), f"{what}, which is no error of paygate's")
     asked = [s for s in bench.sent(act.mark) if act.moves is not None and any(m.kind == act.moves for m in s.moved)]
     bench.clock.advance(LATEST_S)
@@ -84,6 +86,8 @@ def _judge(bench: Bench, act: Act, told: Told, what: str, *, says_done: bool, ma
     if partly is not None:
         return
     expect(len(asked) <= 1, f"{what}, and money moved with {len(asked)} requests")
+    if told.in_doubt and getattr(told.error, "accepted", False):
+        expect(done == 1 or is_answer, f"{what}, which says that the PG accepted it, and the PG never did it")
     if told.is_yes and says_done:
         expect(done == 1, f"{what}, and the PG never did it")
     elif told.is_no:
@@ -103,9 +107,13 @@ def _alone(kind: type[Act]) -> None:
                     shop.wire.calm()
                     what = f"request {number + 1} of the flow of {act.verb} met {trouble.name}: it {told}"
                     says_done = told.is_yes and act.claims_done(told.value)
-                    _judge(shop, act, told, what, says_done=says_done, may_be_told_no=trouble.is_answer)
+                    _judge(shop, act, told, what, says_done=says_done, may_be_told_no=trouble.is_answer,
+                           is_answer=trouble.is_answer)
                     if asks:
                         _strict(act, told, trouble, what, sent)
+                    elif any(steps[:number]) and act.verb == "cancel" and told.in_doubt and not trouble.is_answer:
+                        expect(told.error.accepted, f"{what}; the PG had said that it gave the money back, and the "  # type: ignore[union-attr]
+                                                    "error's `accepted` does not say so")
 
     body.__doc__ = "The provider alone, without a ledger that makes up for it, each of its requests disturbed in turn."
     body.__module__ = __name__
@@ -131,6 +139,7 @@ def _strict(act: Act, told: Told, trouble: Trouble, what: str, sent: list[str]) 
     if trouble.is_refused:
         expect(isinstance(told.error, (NotSent, OutcomeUnknown)), what)
         return
+    expect(not getattr(told.error, "accepted", False), f"{what}; nobody said that it was accepted")
     expect(told.error is None or isinstance(told.error, OutcomeUnknown),
            f"{what}; nobody can know what became of it, so it is OutcomeUnknown")
     looked = len(sent) > 1  # What it says may be what it read afterwards.

@@ -292,10 +292,12 @@ def a_return_says_paid_exactly_where_the_browser_brings_a_claim_of_success(bench
             expect(not bench.provider.read_return(query).says_paid,
                    f"the window ended with {outcome}, and its return is read as a claim that it was paid")
     first, second = brought["approve"]
-    claims = {n: v for n, v in first.items() if second.get(n) == v and all(
-        query.get(n) != v for outcome in ("decline", "close") for query in brought[outcome])}
+    others = [query for outcome in ("decline", "close") for query in brought[outcome]]
+    # A word that stands under one name in every return, and is another one where the payer has paid.
+    claims = {n: v for n, v in first.items() if second.get(n) == v and any(n in query for query in others) and all(
+        query.get(n) != v for query in others)}
     said = [bench.provider.read_return(query).says_paid for query in (first, second)]
-    if claims:
-        expect(all(said), f"the return of a success, and of nothing else, says {claims}, and it is read as no such claim")
+    if claims and not bench.claims(C.CAPTURE):
+        expect(all(said), f"only the return of a success says {claims}, and it is read as no claim that it was paid")
     bare = {n: v for n, v in first.items() if n not in claims}
     expect(not bench.provider.read_return(bare).says_paid, "without its claim of success a return is read as one")
