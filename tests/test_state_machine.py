@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -17,14 +18,18 @@ from pg_server import database
 
 from paygate.ledger.memory import MemoryLedger
 from paygate.ledger.row import Ledger, Note, Row, State
+from paygate.provider import ProviderSpec
 from paygate.testing import shop_machine
+from paygate.testing.fakepg import CAPTURING
 from paygate.testing.simulation import run
 from paygate.testing.simulation.run import Plan, providers, spec_of
 from paygate.testing.state_machine import Ledgers
 
 
-def play(provider: str, ledgers: Ledgers | None = None, examples: int = 40, *, shrinks: bool = True) -> None:
-    machine = shop_machine(spec_of(provider)) if ledgers is None else shop_machine(spec_of(provider), ledgers)
+def play(provider: str | ProviderSpec, ledgers: Ledgers | None = None, examples: int = 40, *,
+         shrinks: bool = True) -> None:
+    spec = spec_of(provider) if isinstance(provider, str) else provider
+    machine = shop_machine(spec) if ledgers is None else shop_machine(spec, ledgers)
     phases = (Phase.generate, Phase.shrink) if shrinks else (Phase.generate,)
     run_state_machine_as_test(machine, settings=settings(
         max_examples=examples, stateful_step_count=30, deadline=None, derandomize=True, database=None, phases=phases,
@@ -50,6 +55,14 @@ def test_whatever_happens_to_a_shop_with_a_store_that_lasts_nothing_is_violated(
     made: AbstractContextManager[str | None] = database() if kind == "postgres" else nullcontext()
     with made as dsn:
         play("fakepg", stored(Plan(provider="fakepg", ledger=kind, dsn=dsn)), 20)
+
+
+WINDOWS = evolve(CAPTURING, capabilities=CAPTURING.capabilities & {"pay", "capture", "find", "lookup", "receive"})
+"""FakePG where the payer's approval alone moves nothing, and nobody pays in any other way."""
+
+
+def test_whatever_happens_where_a_payers_approval_has_to_be_captured_nothing_is_violated() -> None:
+    play(WINDOWS)
 
 
 class Forgetful(MemoryLedger):
