@@ -40,6 +40,7 @@ def test_a_person_who_says_paid_ends_the_doubt_and_nothing_is_sent(face: str) ->
 def test_a_person_who_says_not_sent_lets_the_same_order_be_sent_again() -> None:
     with Shop() as shop:
         in_doubt(shop)
+        shop.clock.advance(120)
         shop.resolve("o1", "not_sent", by="kim", why="the PG knows nothing")
         assert shop.charge(charge("o1")).status is PaymentStatus.PAID
         assert shop.pg.journal.charges("o1") == 1
@@ -48,6 +49,7 @@ def test_a_person_who_says_not_sent_lets_the_same_order_be_sent_again() -> None:
 def test_a_person_who_says_failed_makes_it_a_refusal() -> None:
     with Shop() as shop:
         in_doubt(shop)
+        shop.clock.advance(120)
         shop.resolve("o1", "failed", by="kim", why="the card company says so")
         with pytest.raises(PaygateError) as caught:
             shop.charge(charge("o1"))

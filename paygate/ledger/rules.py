@@ -76,6 +76,8 @@ def verdict(row: Row, digest: str, now: float) -> Verdict:
 
 _LADDER = (1 / 24, 1 / 4, 1.0, 5.0, 30.0)
 """Look-ups after a doubt, in settle windows: 5 s, 30 s, 2 min, 10 min and 1 h for a window of 120 s."""
+LOOKS_OF_A_WINDOW = 3
+"""How many of them a settle window has."""
 _DAY = 86_400.0
 _DAILY = 7
 

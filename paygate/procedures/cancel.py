@@ -186,6 +186,7 @@ class Beyond:
     may_be_this: bool = False
     attention: str | None = None
     """The same, where nobody has been told of it yet."""
+    money: Money | None = None
 
 
 def _beyond(account: Account, command: Cancel | CancelWhole, row: Row, payment: Payment) -> Steps[Beyond]:
@@ -195,14 +196,20 @@ def _beyond(account: Account, command: Cancel | CancelWhole, row: Row, payment: 
         return Beyond()
     why = foreign(Money(more, payment.money.currency))
     is_told = payment.cancelled.amount <= (yield from known(account, row))
-    # A whole refund leaves nothing: where something is left, it was not done.
-    may_be_this = not payment.left.is_zero and isinstance(command, Cancel) and may_hold(command.money, refunds, payment)
-    return Beyond(why=why, may_be_this=may_be_this, attention=None if is_told and not may_be_this else why)
+    fits = isinstance(command, CancelWhole) or may_hold(command.money, refunds, payment)
+    if payment.left.is_zero:
+        # Nothing could be sent; but this very refund may have been done, and then "not sent" would be untrue.
+        may_be_this = fits and (not is_told or any(c.reason == command.reason for c in payment.cancellations))
+    else:
+        # A whole refund leaves nothing: where something is left, it was not done.
+        may_be_this = fits and isinstance(command, Cancel)
+    return Beyond(why=why, may_be_this=may_be_this, attention=None if is_told and not may_be_this else why,
+                  money=Money(more, payment.money.currency))
 
 
 def _stop(command: Cancel | CancelWhole, row: Row, payment: Payment, beyond: Beyond) -> Steps[PaygateError]:
     """Leave it to a person whether this very refund was done before; nothing is sent until then."""
-    money = command.money if isinstance(command, Cancel) else payment.left
+    money = command.money if isinstance(command, Cancel) else beyond.money
     try:
         held = yield from change(row, "stopped before anything was asked", state=State.UNKNOWN, lease_until=None,
                                  check_at=None, money=money, before=payment.cancelled.amount, result=None,

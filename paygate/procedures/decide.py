@@ -43,6 +43,9 @@ def resolve(account: Account, id: str, as_: Resolution, *, by: str, why: str) ->
     if is_recorded(row) and as_ != "not_sent":
         raise BadCommand(f"{id} was recorded and never sent, so nothing can have come of it: resolve it as not_sent, "
                          "or give its command to send it; nothing was changed")
+    if as_ != "paid" and not is_stopped(row) and row.sent_at is not None \
+            and (left := row.sent_at + account.settle_s - account.now()) > 0:
+        raise BadCommand(f"the PG may still carry {id} out: look again in {left:.0f} s; nothing was changed")
     beyond = (yield from _beyond(row)) if is_stopped(row) else None
     if as_ == "paid" and beyond is not None and (row.money is None or beyond < row.money):
         raise BadCommand(f"the PG has given back {beyond} of order {row.order_id} that this ledger knows nothing of, "
@@ -50,7 +53,9 @@ def resolve(account: Account, id: str, as_: Resolution, *, by: str, why: str) ->
     result = (yield from _decided(row)) if as_ == "paid" else row.result
     note = f"resolved as {as_} by {by}: {why}"
     done = _done(id, (yield from change(
-        row, note, by=by, state=_STATES[as_], lease_until=None, check_at=None, attention=None, result=result,
+        row, note, by=by, state=_STATES[as_], lease_until=None, attention=None, result=result, checks=0,
+        # A person may err: what the PG shows later is still heard.
+        check_at=None if row.kind is Kind.SCHEDULE else account.now() + 5 * account.settle_s,
         refusal=refusal_text(Refused(note)) if as_ == "failed" else None)))
     if as_ != "paid" and beyond is not None:
         yield from open_rows([_elsewhere(account, row, beyond)], f"given back elsewhere, says {by}: {why}", by=by)

@@ -119,6 +119,9 @@ def heal(account: Account, row: Row) -> Steps[Row]:
     return (yield from look(account, row, talk))
 
 
+_WEEK_S = 7 * 86_400.0
+
+
 def _postponed(account: Account, row: Row, why: str) -> Steps[None]:
     """Could not be asked: try again later, for as long as the timetable lasts, then every day, and a person is told."""
     now = account.now()
@@ -126,6 +129,9 @@ def _postponed(account: Account, row: Row, why: str) -> Steps[None]:
     check_at = next_check(checks, now, account.settle_s)
     # A promise the PG holds is open as well, though its own command was answered.
     is_open = row.state in UNRESOLVED or (row.kind is Kind.SCHEDULE and row.state is State.ANSWERED)
+    if not is_open and now - (row.sent_at or row.opened_at) < _WEEK_S:
+        # The looks that follow an end are few, and made up for: only an answer uses one up.
+        checks, check_at = row.checks, now + 5 * account.settle_s
     given_up = check_at is None and is_open and row.attention is None
     attention = f"{IN_DOUBT}the PG could not be asked about it" if given_up else row.attention
     try:

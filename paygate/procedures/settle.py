@@ -12,7 +12,7 @@ from ..codec import dump, load
 from ..errors import NotSent, OutcomeUnknown, PaygateError, Refused
 from ..ledger.chain import altered
 from ..ledger.row import Kind, LedgerError, Line, Row, State, Taken
-from ..ledger.rules import is_absence_proven, is_recorded, next_check
+from ..ledger.rules import LOOKS_OF_A_WINDOW, is_absence_proven, is_recorded, next_check
 from ..model import Payment
 from .account import Account
 from .outcome import Finding, Seen, credentials, declined, judge, not_asked, refusal_text
@@ -103,7 +103,19 @@ def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False,
         kept = _doubt(account, row, now) if in_doubt else {"state": row.state, **watch(row, account, now)}
         moved = yield from change(row, "the PG's payment id belongs to another order", **{
             **kept, "attention": "the PG's payment belongs to another order already"})
-    return moved if moved is not None else (yield from reread(row))
+    if moved is not None:
+        return moved
+    fresh = yield from reread(row)
+    if finding.seen is Seen.PAID and finding.payment is not None and is_doubted(fresh, finding.payment):
+        # Another record was written meanwhile: two that took money are never told as one.
+        again = judge(fresh, [finding.payment], is_test=account.is_test)
+        return (yield from settle(account, fresh, again, mine=mine, asked_at=asked_at))
+    return fresh
+
+
+def is_doubted(row: Row, payment: Payment) -> bool:
+    """Whether `row` does not tell of `payment`, which took money."""
+    return row.state is not State.ANSWERED or row.provider_id != payment.provider_id
 
 
 def _may_be_another_window(account: Account, row: Row, finding: Finding) -> Steps[bool]:
@@ -122,7 +134,7 @@ def _step(account: Account, row: Row, finding: Finding, now: float) -> tuple[str
     """What a finding makes of a row, as (note, changes)."""
     match finding.seen:
         case Seen.PAID:
-            return _paid(row, finding)
+            return _paid(account, row, finding, now)
         case Seen.PENDING if row.state in (State.SENT, State.UNKNOWN):
             assert finding.payment is not None
             return "the PG has not finished", _pending(account, row, finding.payment, now)
@@ -132,6 +144,8 @@ def _step(account: Account, row: Row, finding: Finding, now: float) -> tuple[str
         case Seen.FAILED if row.state is State.ANSWERED and row.provider_id == _id_of(finding):
             return "the PG now says failed", {"state": row.state,
                                               "attention": "the PG says failed after it had said paid"}
+        case Seen.FAILED | Seen.ABSENT if _is_a_persons_word(account, row, finding):
+            return "not as a person said", {"state": row.state, **watch(row, account, now), "attention": SAID_PAID}
         case Seen.CONTRADICTED if finding.is_elsewhere and row.kind in AWAITS_PAYER and row.state is State.SENT:
             # The payer's window stays open: who pays in the other mode does not close it, but a person is told.
             return "contradiction", {**missed(account, row, now)[1], "attention": finding.why}
@@ -144,23 +158,46 @@ def _step(account: Account, row: Row, finding: Finding, now: float) -> tuple[str
     return "checked", {"state": row.state, **watch(row, account, now)}
 
 
+SAID_PAID = "a person said that it was paid, and the PG does not show it"
+
+
+def _is_a_persons_word(account: Account, row: Row, finding: Finding) -> bool:
+    """Whether a row was resolved as paid, the PG never named its payment, and the PG's records speak against it."""
+    said = payment_of(row) if row.state is State.ANSWERED and row.provider_id is None else None
+    proves = finding.seen is Seen.FAILED or account.spec.profile.absence.value is not Absence.NOTHING
+    return said is not None and said.status.took_money and not said.money.is_zero and proves
+
+
 def _id_of(finding: Finding) -> str | None:
     """The payment that decides. Another one that failed is an earlier attempt of the payer, not this one undone."""
     return None if finding.payment is None else finding.payment.provider_id
 
 
-def _paid(row: Row, finding: Finding) -> tuple[str, dict[str, Any]]:
+def _paid(account: Account, row: Row, finding: Finding, now: float) -> tuple[str, dict[str, Any]]:
     assert finding.payment is not None
     known = payment_of(row) if row.state is State.ANSWERED else None
     if known is not None and known.cancelled > finding.payment.cancelled:
-        return "older than what is known", {"state": row.state}  # A replica that lags behind a refund.
+        return _older(account, row, f"{known.cancelled} were given back, and now it shows "
+                                    f"{finding.payment.cancelled}", now)
     late = row.state in (State.REFUSED, State.NOT_SENT)
     attention = row.attention if row.attention is None or not row.attention.startswith(UNRESOLVED) else None
     if late:
         attention = f"late approval: the PG took the money after this was {row.state.value}"
     return "late approval" if late else "the PG's record says paid", {
         "state": State.ANSWERED, "result": dump(finding.payment), "provider_id": finding.payment.provider_id,
-        "attention": attention, "check_at": None, "checks": 0}
+        "attention": attention, "check_at": None, "checks": 0, "missed_at": None}
+
+
+def _older(account: Account, row: Row, shown: str, now: float) -> tuple[str, dict[str, Any]]:
+    """A record from before a refund: a replica that lags, or, when it still does after the settle window, a refund that
+    the PG or the payer's bank has undone.
+    """
+    if row.missed_at is None:
+        return "older than what is known", {"state": row.state, "missed_at": now, "check_at": now + account.settle_s}
+    if now - row.missed_at < account.settle_s:
+        return "older than what is known", {"state": row.state}
+    return "a refund is gone", {"state": row.state, "check_at": None, "attention":
+                                f"a refund is gone from the PG's record: {shown}"}
 
 
 def refused_changes(account: Account, payment: Payment, now: float) -> dict[str, Any]:
@@ -214,6 +251,7 @@ def missed(account: Account, row: Row, now: float) -> tuple[str, dict[str, Any]]
         return "the payer has not begun", later
     # For a refund it is the balance that was read, and a balance is always an answer.
     proves = row.kind is Kind.CANCEL or account.spec.profile.absence.value is not Absence.NOTHING
+    proves = proves and not _was_shown(row)
     if proves and is_absence_proven(row, now, account.settle_s) and _has_waited(account, row):
         account.doubts.pop(row.id, None)
         return "proven absent", {"state": State.NOT_SENT, "checks": 0, "check_at": now + 5 * account.settle_s,
@@ -221,10 +259,25 @@ def missed(account: Account, row: Row, now: float) -> tuple[str, dict[str, Any]]
     return "not found yet", {**_doubt(account, row, now), "missed_at": row.missed_at or now}
 
 
+def _was_shown(row: Row) -> bool:
+    """Whether the PG has shown something of it before, be it not what was asked for: then it is an old copy of the PG's
+    books that knows nothing of it, for however long.
+    """
+    contradicted = row.attention is not None and not row.attention.startswith(UNRESOLVED)
+    return contradicted or (row.kind not in (*AWAITS_PAYER, Kind.CANCEL) and row.result is not None)
+
+
 def _has_waited(account: Account, row: Row) -> bool:
-    """Whether this process, if it has seen the doubt begin, has waited as long by a clock that cannot jump."""
-    until = account.doubts.setdefault(row.id, account.clock.monotonic())
-    return account.clock.monotonic() >= until
+    """Whether the window is over by a clock that cannot jump, if this process has seen the doubt.
+
+    If it has not, there is the wall clock alone: then the timetable's look after the window must have missed it too, so
+    that no single jump of that clock makes a proof, whichever pause it falls into.
+    """
+    until = account.doubts.get(row.id)
+    if until is not None:
+        return account.clock.monotonic() >= until
+    account.doubts[row.id] = account.clock.monotonic() + account.settle_s
+    return row.checks >= LOOKS_OF_A_WINDOW
 
 
 _WATCH = (5.0, 30.0)
@@ -241,8 +294,14 @@ def watch(row: Row, account: Account, now: float) -> dict[str, Any]:
 def unanswerable(account: Account, row: Row) -> Steps[Row]:
     """A doubt that no look-up can resolve: a person is told, and a webhook may still help."""
     now = account.now()
-    if row.state not in (State.SENT, State.UNKNOWN) or account.is_held(row):
+    if account.is_held(row):
         return row
+    if row.state not in (State.SENT, State.UNKNOWN):
+        if row.check_at is None or now < row.check_at:
+            return row
+        # Its end would be looked at again; at this PG there is nothing to look at.
+        return (yield from change(row, "cannot be looked up at this PG", state=row.state, check_at=None)) \
+            or (yield from reread(row))
     patient = row.opened_at + 900.0 > now
     # A payer who has just closed a window may open it again; a charge that cannot be looked up is a doubt at once.
     state = State.SENT if patient and row.kind in AWAITS_PAYER and row.state is State.SENT else State.UNKNOWN
