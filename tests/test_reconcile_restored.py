@@ -222,6 +222,29 @@ def test_a_stopped_refund_stops_every_other_refund_of_its_order(face: str, tmp_p
             assert shop.pg.journal.given_back("o1") == 4_000
 
 
+@pytest.mark.parametrize("amount", [14_000, 5_000], ids=["the same", "another amount"])
+def test_a_forgotten_charge_that_the_comparison_found_is_not_sent_again_where_the_pg_would_take_it(
+        face: str, amount: int) -> None:
+    spec = evolve(FAKEPG, profile=evolve(FAKEPG.profile, refuses_reused_order_id=assumed(False, "for this test")))
+    with Shop(face, spec=spec) as first:
+        first.pg.is_used = lambda order_id: False  # type: ignore[method-assign]
+        began = first.clock.now()
+        first.clock.advance(1)
+        first.charge(charge())
+        first.clock.advance(1)
+        with Shop(face, MemoryLedger(), pg=first.pg, spec=spec) as shop:
+            assert shop.reconcile(since=began).orphans == ["p1"]
+            if amount == 14_000:
+                assert shop.charge(charge()).provider_id == "p1"
+                assert [row.id for row in shop.attention()] == ["p1"]
+            else:
+                with pytest.raises(OutcomeUnknown, match="took 14,000 KRW, not 5,000"):
+                    shop.charge(charge(amount=amount))
+                assert {row.id for row in shop.attention()} == {"p1", "o1"}
+            assert shop.sent("POST /charges") == 1
+            assert shop.charge(charge("o2")).provider_id == "p2"
+
+
 def test_a_pg_that_compares_nothing_is_not_asked_either() -> None:
     pg = FakePG()
     pg.issue_key("key-1")

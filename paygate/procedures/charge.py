@@ -11,7 +11,7 @@ from ..capability import Capability
 from ..commands import Charge
 from ..errors import Declined, InProgress, OutcomeUnknown, PaygateError, Refused
 from ..flow import Flow
-from ..ledger.row import Kind, LedgerError, Row, State
+from ..ledger.row import Book, Kind, LedgerError, Row, State
 from ..ledger.rules import Verdict, key_digest
 from ..model import Payment, PaymentStatus
 from ..secret import Secret
@@ -28,11 +28,12 @@ from .outcome import (
     reason,
     refusal_from,
     refusal_text,
+    stray_mark,
     unknown,
     unrecorded_doubt,
 )
 from .settle import ask, in_doubt, interrupted, look, payment_of, settle, unrecorded
-from .steps import Steps, change, reread, via
+from .steps import Steps, change, get_row, reread, via
 from .talk import Talk
 
 
@@ -73,9 +74,9 @@ def _take(account: Account, fresh: Row, asking: Callable[[], Flow[Payment]], tal
     return told(begun.row)
 
 
-def _looked(account: Account, row: Row, talk: Talk) -> Steps[Row]:
+def _looked(account: Account, row: Row, talk: Talk, *, mine: bool = False) -> Steps[Row]:
     try:
-        return (yield from via("asked again", look(account, row, talk)))
+        return (yield from via("asked again", look(account, row, talk, mine=mine)))
     except OutcomeUnknown as error:
         raise unknown(row, error) from error.__cause__
     except LedgerError:
@@ -106,7 +107,7 @@ def send_held(account: Account, asking: Callable[[], Flow[Payment]], row: Row, t
     try:
         if ready is not None:
             yield from ready(row)
-        payment = yield from talk.say(asking())
+        payment = None if (yield from _is_taken(account, row)) else (yield from talk.say(asking()))
     except Exception as error:
         fault = error
     except GeneratorExit:
@@ -115,10 +116,21 @@ def send_held(account: Account, asking: Callable[[], Flow[Payment]], row: Row, t
         yield from interrupted(account, row, talk)
         raise
     else:
+        if payment is None:
+            return told((yield from _looked(account, row, talk, mine=True)))
         return (yield from _answered(account, row, talk, payment))
     if not talk.sent:
         raise (yield from never_left(account, row, fault))
     return (yield from _doubted(account, row, talk, fault))
+
+
+def _is_taken(account: Account, row: Row) -> Steps[bool]:
+    """Whether the PG, which would not notice a second one, is known to have taken money under this order that this
+    ledger never asked for: after a backup was restored it is what the order's forgotten charge took.
+    """
+    if account.spec.profile.refuses_reused_order_id.value:
+        return False
+    return (yield from get_row(account.scope, Book.STRAY, stray_mark(row.order_id))) is not None
 
 
 def never_left(account: Account, row: Row, fault: Exception) -> Steps[PaygateError]:

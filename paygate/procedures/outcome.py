@@ -45,6 +45,11 @@ class Finding:
     """A contradiction by another payment that took money for an order that is paid: both are real."""
 
 
+def stray_mark(order_id: str) -> str:
+    """Under which id it is noted that the PG took money under an order for which this ledger never asked."""
+    return f"order:{order_id}"
+
+
 _SECOND = "the PG has a second payment under this order"
 OTHER_MODE = "the PG's answer is from the other of test and live mode"
 

@@ -19,7 +19,7 @@ from ..model import Event, EventKind, Hint, Payment, PaymentStatus, ScheduleStat
 from ..scheduler.plan import period_of
 from .account import Account
 from .executed import contradicted, held, judged
-from .outcome import OTHER_MODE, Seen, hidden, is_elsewhere, judge
+from .outcome import OTHER_MODE, Seen, hidden, is_elsewhere, judge, stray_mark
 from .reading import look_up
 from .renewals import by_hand
 from .schedule import look_at_schedule
@@ -229,7 +229,8 @@ def unasked(account: Account, payment: Payment) -> Steps[Event]:
             return (yield from _renewal(account, evolve(payment, order_id=began.order_id)))
     if payment.status.took_money and not payment.money.is_zero:
         row = _kept(account, Kind.STRAY, payment, "the PG has a payment that this ledger never asked for")
-        _, is_new = (yield from open_rows([row], "stray payment"))[0]
+        mark = evolve(row, id=stray_mark(payment.order_id), provider_id=None, result=None, attention=None)
+        _, is_new = (yield from open_rows([row, mark], "stray payment"))[0]
     else:
         is_new = yield from _is_first(account, payment)
     return Event(id=_event_id(account, payment), kind=EventKind.UNMATCHED, gateway=account.name,
