@@ -22,9 +22,10 @@ from .charge import never_left, told
 from .outcome import OTHER_MODE, Finding, Seen, hidden, judge, not_sent, unrecorded_doubt
 from .reading import is_key_elsewhere
 from .receive import unasked
-from .settle import UNNAMED, ask, is_captured, payment_of, settle, unanswerable, whole_story
+from .settle import UNNAMED, ask, payment_of, settle, unanswerable, whole_story
 from .steps import Steps, change, get_row, reread, via
 from .talk import Talk
+from .timetable import is_captured
 from .window import issued, noted
 
 _BEGUN = {Kind.PAY: "payment", Kind.REGISTER: "registration", Kind.SUBSCRIBE: "subscription"}

@@ -19,8 +19,9 @@ from ..text import check_text
 from .account import Account
 from .outcome import refusal_text
 from .refunds import accounted, is_stopped
-from .settle import AWAITS_PAYER, payment_of
+from .settle import payment_of
 from .steps import Entry, Steps, change, get_row, open_rows
+from .timetable import AWAITS_PAYER
 
 Resolution = Literal["paid", "failed", "not_sent"]
 _STATES = {"paid": State.ANSWERED, "failed": State.REFUSED, "not_sent": State.NOT_SENT}

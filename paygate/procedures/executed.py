@@ -12,9 +12,10 @@ from ..ledger.row import Row, State
 from ..model import Payment, PaymentStatus, ScheduledCharge, ScheduleStatus
 from .account import Account
 from .outcome import Finding, Seen, judge
-from .settle import UNRESOLVED, ask, watch
+from .settle import ask
 from .steps import Steps, change, reread
 from .talk import Talk
+from .timetable import UNRESOLVED, watch
 
 
 def held(row: Row) -> ScheduledCharge | None:

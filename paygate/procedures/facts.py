@@ -13,8 +13,9 @@ from ..subscriptions import SubscriptionStatus
 from .account import Account
 from .outcome import refusal_from
 from .receive import as_renewal, event, renewal_event
-from .settle import is_captured, payment_of
+from .settle import payment_of
 from .steps import Steps, get_row
+from .timetable import is_captured
 
 
 def of_order(account: Account, order_id: str) -> Steps[Event | None]:

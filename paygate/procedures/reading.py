@@ -14,9 +14,10 @@ from .account import Account
 from .executed import contradicted, judged
 from .outcome import OTHER_MODE, Seen, credentials, hidden, is_elsewhere, judge, not_asked, unknown
 from .schedule import told as told_schedule
-from .settle import AWAITS_PAYER, ask, settle, whole_story
+from .settle import ask, settle, whole_story
 from .steps import Entry, Steps, get_row, reread, via
 from .talk import Talk
+from .timetable import AWAITS_PAYER
 from .unheard import unsent
 
 

@@ -17,10 +17,10 @@ from .outcome import reason
 from .record import given_up
 from .refunds import look_at_refund
 from .schedule import look_at_schedule
-from .settle import UNRESOLVED as IN_DOUBT
 from .settle import look
 from .steps import Entry, Steps, change, via
 from .talk import Talk
+from .timetable import UNRESOLVED as IN_DOUBT
 
 
 @define

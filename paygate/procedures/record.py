@@ -16,8 +16,8 @@ from ..ledger.row import LedgerError, Row, State
 from ..ledger.rules import RECORDED_FOR_S, Verdict
 from .account import Account
 from .begin import check_verdict, judge_row
-from .settle import AWAITS_PAYER
 from .steps import Entry, Pause, Send, Steps, change, reread
+from .timetable import AWAITS_PAYER
 
 NEVER_SENT = "recorded and never sent: giving its command sends it, resolving it as not_sent gives it up"
 _TO_BE_SENT = (State.SENT, State.OPENED)

@@ -26,10 +26,11 @@ from .outcome import (
     standing,
     unknown,
 )
-from .settle import UNRESOLVED as UNRESOLVED_BY
-from .settle import ask, missed, payment_of, watch
+from .settle import ask, payment_of
 from .steps import Entry, Steps, change, get_row, reread
 from .talk import Talk
+from .timetable import UNRESOLVED as UNRESOLVED_BY
+from .timetable import missed, watch
 
 SAID_DONE = "the PG said that it gave the money back, and its record does not show it"
 NAMED_ANOTHER = "the PG's answer to the refund names another payment"

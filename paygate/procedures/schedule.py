@@ -28,9 +28,10 @@ from .outcome import (
     unknown,
     unrecorded_doubt,
 )
-from .settle import in_doubt, interrupted, missed, watch
+from .settle import in_doubt, interrupted
 from .steps import Steps, change, get_row, open_rows, reread
 from .talk import Talk
+from .timetable import missed, watch
 
 Judged = tuple[Row, Row, Verdict, bool]
 """The row wanted, the row stored, what the id means, and whether it is new."""

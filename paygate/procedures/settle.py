@@ -11,27 +11,17 @@ from ..capability import Absence, Capability
 from ..codec import dump, load
 from ..errors import NotSent, OutcomeUnknown, PaygateError, Refused
 from ..ledger.chain import altered
-from ..ledger.row import Kind, LedgerError, Line, Row, State, Taken
-from ..ledger.rules import LOOKS_OF_A_WINDOW, is_absence_proven, is_recorded, next_check
+from ..ledger.row import LedgerError, Line, Row, State, Taken
+from ..ledger.rules import next_check
 from ..model import Payment
 from .account import Account
 from .outcome import Finding, Seen, credentials, declined, judge, not_asked, refusal_text
 from .steps import Entry, Steps, change, reread
 from .talk import Talk
-
-AWAITS_PAYER = (Kind.PAY, Kind.REGISTER, Kind.SUBSCRIBE)
+from .timetable import AWAITS_PAYER, UNRESOLVED, again, doubt, is_captured, missed, watch
 
 UNNAMED = "handed to the payer; only the PG's answer will name the payment"
 """How the trail tells that a window was shown which cannot be asked about."""
-
-UNRESOLVED = "unresolved: "
-"""How the attention of a doubt begins, as opposed to that of a contradiction."""
-
-
-def is_captured(account: Account, row: Row) -> bool:
-    """Whether it may have been asked for that what the payer approved is done: from then on it is a doubt."""
-    return row.kind in AWAITS_PAYER and row.state is State.UNKNOWN and account.supports(Capability.CAPTURE)
-
 
 def ask(account: Account, row: Row, talk: Talk) -> Steps[tuple[Payment, ...] | None]:
     """Every record the PG has of the row's order; None where this PG cannot be asked.
@@ -100,7 +90,7 @@ def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False,
         moved = yield from change(row, note, lease_until=None, **changes)
     except Taken:
         in_doubt = row.state in (State.SENT, State.UNKNOWN)
-        kept = _doubt(account, row, now) if in_doubt else {"state": row.state, **watch(row, account, now)}
+        kept = doubt(account, row, now) if in_doubt else {"state": row.state, **watch(row, account, now)}
         moved = yield from change(row, "the PG's payment id belongs to another order", **{
             **kept, "attention": "the PG's payment belongs to another order already"})
     if moved is not None:
@@ -150,7 +140,7 @@ def _step(account: Account, row: Row, finding: Finding, now: float) -> tuple[str
             # The payer's window stays open: who pays in the other mode does not close it, but a person is told.
             return "contradiction", {**missed(account, row, now)[1], "attention": finding.why}
         case Seen.CONTRADICTED if row.state in (State.SENT, State.UNKNOWN):
-            return "contradiction", {**_doubt(account, row, now), "attention": finding.why}
+            return "contradiction", {**doubt(account, row, now), "attention": finding.why}
         case Seen.CONTRADICTED:
             return "contradiction", {"state": row.state, **watch(row, account, now), "attention": finding.why}
         case Seen.ABSENT if row.state in (State.SENT, State.UNKNOWN):
@@ -206,16 +196,9 @@ def refused_changes(account: Account, payment: Payment, now: float) -> dict[str,
             "checks": 0, "check_at": now + 5 * account.settle_s, "attention": None}
 
 
-def _again(account: Account, row: Row, now: float) -> dict[str, Any]:
-    """Keep the state, look again later. Whoever asks between two looks of the timetable does not use it up."""
-    if row.lease_until is None and row.check_at is not None and now < row.check_at:
-        return {"state": row.state, "checks": row.checks, "check_at": row.check_at}
-    return {"state": row.state, "checks": row.checks + 1, "check_at": next_check(row.checks + 1, now, account.settle_s)}
-
-
 def _pending(account: Account, row: Row, payment: Payment, now: float) -> dict[str, Any]:
     """The PG itself says that it is not done; when the timetable is, a person is asked."""
-    changes = {**_again(account, row, now), "result": dump(payment), "provider_id": payment.provider_id}
+    changes = {**again(account, row, now), "result": dump(payment), "provider_id": payment.provider_id}
     if is_captured(account, row):
         # It may be another window's: which one was to be captured stays written down.
         changes |= {"result": row.result, "provider_id": row.provider_id}
@@ -229,66 +212,6 @@ def _pending(account: Account, row: Row, payment: Payment, now: float) -> dict[s
     if changes["check_at"] is None:
         changes["attention"] = row.attention or f"{UNRESOLVED}the PG never finished it"
     return changes
-
-
-def _doubt(account: Account, row: Row, now: float) -> dict[str, Any]:
-    """Keep or enter doubt, look again later; when there is no later, a person is asked."""
-    changes = {**_again(account, row, now), "state": State.UNKNOWN}
-    if row.state is State.SENT and row.sent_at is not None:
-        changes["sent_at"] = min(row.sent_at, now) if row.lease_until is None or now < row.lease_until else row.sent_at
-    if changes["check_at"] is None:
-        changes["attention"] = row.attention or f"{UNRESOLVED}the PG never told what became of it"
-    return changes
-
-
-def missed(account: Account, row: Row, now: float) -> tuple[str, dict[str, Any]]:
-    """The PG knows nothing of it: proof only after the settle window, and only where the profile says so."""
-    if row.kind in AWAITS_PAYER and not is_captured(account, row):
-        # The payer simply has not begun; the page may still be open. After the whole timetable it is an abandoned cart.
-        later = _again(account, row, now)
-        if later["check_at"] is None:
-            return "the payer never came", {**later, "state": State.NOT_SENT, "checks": 0}
-        return "the payer has not begun", later
-    # For a refund it is the balance that was read, and a balance is always an answer.
-    proves = row.kind is Kind.CANCEL or account.spec.profile.absence.value is not Absence.NOTHING
-    proves = proves and not _was_shown(row)
-    if proves and is_absence_proven(row, now, account.settle_s) and _has_waited(account, row):
-        account.doubts.pop(row.id, None)
-        return "proven absent", {"state": State.NOT_SENT, "checks": 0, "check_at": now + 5 * account.settle_s,
-                                 "attention": None}
-    return "not found yet", {**_doubt(account, row, now), "missed_at": row.missed_at or now}
-
-
-def _was_shown(row: Row) -> bool:
-    """Whether the PG has shown something of it before, be it not what was asked for: then it is an old copy of the PG's
-    books that knows nothing of it, for however long.
-    """
-    contradicted = row.attention is not None and not row.attention.startswith(UNRESOLVED)
-    return contradicted or (row.kind not in (*AWAITS_PAYER, Kind.CANCEL) and row.result is not None)
-
-
-def _has_waited(account: Account, row: Row) -> bool:
-    """Whether the window is over by a clock that cannot jump, if this process has seen the doubt.
-
-    If it has not, there is the wall clock alone: then the timetable's look after the window must have missed it too, so
-    that no single jump of that clock makes a proof, whichever pause it falls into.
-    """
-    until = account.doubts.get(row.id)
-    if until is not None:
-        return account.clock.monotonic() >= until
-    account.doubts[row.id] = account.clock.monotonic() + account.settle_s
-    return row.checks >= LOOKS_OF_A_WINDOW
-
-
-_WATCH = (5.0, 30.0)
-
-
-def watch(row: Row, account: Account, now: float) -> dict[str, Any]:
-    """After an end: look again after ten minutes, an hour, a day (for a settle window of two minutes)."""
-    if row.check_at is None or now < row.check_at or is_recorded(row):
-        return {}
-    later = (*(w * account.settle_s for w in _WATCH[1:]), 86_400.0)
-    return {"checks": row.checks + 1, "check_at": now + later[row.checks] if row.checks < len(later) else None}
 
 
 def unanswerable(account: Account, row: Row) -> Steps[Row]:
@@ -318,7 +241,7 @@ def in_doubt(account: Account, row: Row, note: str, cause: PaygateError | None =
     """
     now = account.now()
     account.doubts[row.id] = account.clock.monotonic() + account.settle_s
-    changes = {**_doubt(account, row, now), "sent_at": now, "checks": 0,
+    changes = {**doubt(account, row, now), "sent_at": now, "checks": 0,
                "check_at": next_check(0, now, account.settle_s)}
     if isinstance(cause, Refused):
         changes["refusal"] = refusal_text(cause)
