@@ -150,6 +150,14 @@ def test_progress_on_a_terminal_says_how_far_it_is() -> None:
     assert said.startswith("3 taken up · 2 paid · 1 declined · 0 unknown")
 
 
+def test_a_worker_that_charges_nothing_says_how_late_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    log = worker._Log()
+    log.looked(Tally(due=7, lag_s=90.0))
+    log.looked(Tally(due=8, lag_s=95.0))  # Not ten seconds later.
+    line, = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (line["event"], line["due"], line["lag_s"], line["paid"]) == ("working", 7, 90.0, 0)
+
+
 @pytest.fixture
 def in_january(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> None:
     """The commands' time is the shop's."""

@@ -287,11 +287,17 @@ def test_it_says_how_far_behind_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
             await shop.owe(3)
             shop.clock.advance(500)
             await shop.gate.claim_due()  # Another worker, which is gone.
-            running = asyncio.create_task(work(shop.gate, poll_s=0.001, stop=stop))
-            await asyncio.sleep(0.05)
-            stop.set()
-            tally = await asyncio.wait_for(running, 60)
+            said: list[tuple[int, float]] = []
+
+            def looked(tally: Tally) -> None:
+                said.append((tally.due, tally.lag_s))
+                stop.set()
+
+            tally = await asyncio.wait_for(work(shop.gate, poll_s=0.001, stop=stop, looked=looked), 60)
             assert (tally.taken_up, tally.due, tally.lag_s) == (0, 3, 500.0)
+            assert said[0] == (3, 500.0)
+            once = await work(shop.gate, until_empty=True)  # Too short to look in between.
+            assert (once.taken_up, once.due, once.lag_s) == (0, 3, 500.0)
 
     asyncio.run(scene())
 

@@ -59,7 +59,8 @@ async def _run(arguments: dict[str, Any], concurrent: int, per_s: float | None, 
         check_known(gate, arguments)
         await gate._run(inbox.adopt(gate._account))
         with _Progress() if sys.stderr.isatty() and not quiet else _Log() as shown:
-            return await work(gate, concurrent=concurrent, per_s=per_s, until_empty=once, stop=stop, heard=shown.heard)
+            return await work(gate, concurrent=concurrent, per_s=per_s, until_empty=once, stop=stop,
+                              heard=shown.heard, looked=shown.looked)
 
 
 class _Log:
@@ -80,6 +81,10 @@ class _Log:
                 _line(outcome, tally, order_id=order_id)
         for order_id, why in report.failed.items():
             _line("failed", tally, order_id=order_id, why=why)
+        self.looked(tally)
+
+    def looked(self, tally: Tally) -> None:
+        """A line every ten seconds, whether or not anything was charged: a worker that is stuck says so."""
         now = datetime.now(UTC).timestamp()
         if now - self._told >= _LOG_EVERY_S:
             self._told = now
@@ -105,6 +110,9 @@ class _Progress:
         self._bar.stop()
 
     def heard(self, tally: Tally, report: DueReport) -> None:
+        self.looked(tally)
+
+    def looked(self, tally: Tally) -> None:
         self._bar.update(self._task, description=(
             f"{tally.taken_up} taken up · {tally.paid} paid · {tally.declined} declined · {tally.unknown} unknown · "
             f"{tally.failed} failed · {tally.per_s:.1f}/s · {tally.due} due, the oldest {tally.lag_s:.0f} s late"))

@@ -50,17 +50,20 @@ class Tally:
 
 
 Heard = Callable[[Tally, DueReport], None]
+Looked = Callable[[Tally], None]
 
 
 async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None = None, poll_s: float = 1.0,
-               until_empty: bool = False, stop: asyncio.Event | None = None, heard: Heard | None = None) -> Tally:
+               until_empty: bool = False, stop: asyncio.Event | None = None, heard: Heard | None = None,
+               looked: Looked | None = None) -> Tally:
     """Charge what is due, `concurrent` at a time and at most `per_s` a second, until `stop` is set.
 
     `per_s` holds for all workers together that say it on one ledger; `concurrent` is this one's.
 
     `until_empty` ends it when nothing is due any more; otherwise it looks again every `poll_s` seconds, and settles
     what is in doubt in between. After `stop` nothing new is taken up, and what was begun is finished.
-    `heard` is told after each charge. Some are claimed ahead, so that no turn waits for a claim.
+    `heard` is told after each charge, `looked` every five seconds how far behind it is, and once where it ends
+    by itself. Some are claimed ahead, so that no turn waits for a claim.
 
     Raises: BadCommand; BadSettings where the ledger was moved away. One that cannot be reached is waited for.
     """
@@ -69,7 +72,7 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
     stop = stop or asyncio.Event()
     pace, tally, busy, done = Pace(per_s, gate), Tally(), set[asyncio.Task[None]](), asyncio.Event()
     ahead, spare = deque[Row](), min(concurrent // 4, _BATCH)
-    looked = claimed = time.monotonic()
+    asked = claimed = time.monotonic()
     settling: asyncio.Task[None] | None = None
     is_dry = False  # Whether the last claim found less than was asked for.
 
@@ -116,13 +119,18 @@ async def work(gate: AsyncGateway, *, concurrent: int = 20, per_s: float | None 
                 is_dry = False
             if settling is not None and settling.done():
                 settling = settling.result()
-            if settling is None and time.monotonic() - looked >= _RECONCILE_S:
-                looked = time.monotonic()
-                settling = asyncio.create_task(_settled(gate, tally))
+            if settling is None and time.monotonic() - asked >= _RECONCILE_S:
+                asked = time.monotonic()
+                settling = asyncio.create_task(_settled(gate, tally, looked))
+    except BaseException:
+        stop.set()  # Nothing that waits for its turn is begun any more.
+        raise
     finally:
         await asyncio.gather(*busy, *([] if settling is None else [settling]), return_exceptions=True)
         for row in ahead:
             await _let_go(gate, row)
+    if not stop.is_set():
+        await _measured(gate, tally, looked)
     return tally
 
 
@@ -142,10 +150,19 @@ async def _let_go(gate: AsyncGateway, row: Row) -> None:
         pass  # The claim runs out by itself.
 
 
-async def _settled(gate: AsyncGateway, tally: Tally) -> None:
+async def _measured(gate: AsyncGateway, tally: Tally, looked: Looked | None) -> None:
     try:
         behind = await gate._run(backlog(gate._account))
-        tally.due, tally.lag_s = behind.due, behind.lag_s
+    except OutcomeUnknown:
+        return  # Asked again at the next turn.
+    tally.due, tally.lag_s = behind.due, behind.lag_s
+    if looked is not None:
+        looked(tally)
+
+
+async def _settled(gate: AsyncGateway, tally: Tally, looked: Looked | None) -> None:
+    await _measured(gate, tally, looked)
+    try:
         await gate.reconcile()
     except OutcomeUnknown:
         pass  # Asked again at the next turn.
