@@ -160,7 +160,10 @@ class Provider:
         raise Unsupported("subscribe is not offered; nothing was sent")
 
     def subscription(self, order_id: str, prepared: str) -> Flow[Subscription | None]:
-        """The subscription that `order_id` began; `prepared` is its `Checkout.provider_id`. None before it began."""
+        """The subscription that `order_id` began; `prepared` is its `Checkout.provider_id`. None before it began.
+
+        Where the PG names the payments by which it renewed it, `renewed_by` has their ids, as `lookup` takes them.
+        """
         raise Unsupported("subscribe is not offered; nothing was sent")
 
     def unsubscribe(self, command: Unsubscribe, subscription: Subscription) -> Flow[None]:
