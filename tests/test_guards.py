@@ -25,13 +25,16 @@ import test_failure_rows_sending as sending
 import test_failure_rows_storage as storage
 import test_failure_rows_verbs as verbs
 import test_ledger_postgres as postgres
+import test_left_alone as left_alone
 from failure_rows import Bench
 
 from paygate import BillingKey, Cancel, LedgerError, MemoryLedger, Money, PaygateError, connect
 from paygate.clock import Deadline
+from paygate.ledger.row import Row, State
 from paygate.ledger.sqlite import SqliteLedger
 from paygate.procedures import begin, outcome, settle
 from paygate.procedures.account import Account
+from paygate.procedures.talk import Talk
 from paygate.testing import EmulatorTransport, VirtualClock
 from paygate.testing.simulation.run import Plan, play, spec_of
 
@@ -56,6 +59,11 @@ def of_row(test: Callable[..., None], **said: Any) -> Check:
         with ExitStack() as stack:
             test(**said, bench=Bench("sync", "sqlite", folder, stack))
     return check
+
+
+def alone(test: Callable[[], None]) -> Check:
+    """A test that stands for itself."""
+    return lambda folder: test()
 
 
 def balance_changes_before_a_refund_arrives(folder: Path) -> None:
@@ -128,6 +136,15 @@ GUARDS = {
     "lease: who stood still past it does not send": Guard(
         of_row(storage.test_f44_a_worker_that_stood_still_past_its_lease_does_not_send_and_cannot_write, before=True),
         lambda: [(Deadline, "remaining_s", lambda deadline: 60.0)]),
+    "lease: who looks at a charge on its way leaves it to its worker": Guard(
+        alone(left_alone.test_who_looks_at_a_charge_that_is_on_its_way_leaves_it_to_the_worker_that_holds_it),
+        lambda: _held_rows_are_moved()),
+    "lease: what a dead worker sent counts from its end": Guard(
+        alone(left_alone.test_what_a_dead_worker_may_have_sent_counts_from_the_end_of_its_lease),
+        lambda: [(settle, "_doubt", partial(_from_the_intent, settle._doubt))]),
+    "too many: not sent again where a second one is not noticed": Guard(
+        alone(left_alone.test_a_charge_turned_away_is_not_sent_again_where_the_pg_would_not_notice_a_second_one),
+        lambda: [(Talk, "_is_worth_another", lambda talk, request, response: response.status == 429)]),
     "settle window: absence is believed only after it": Guard(
         worlds(8),
         lambda: [(settle, "is_absence_proven", lambda *said: True), (settle, "_has_waited", lambda *said: True)]),
@@ -148,6 +165,22 @@ GUARDS = {
 
 def _at_the_end_of_time(truly: Callable[..., Any], stored: Any, digest: str, now: float) -> Any:
     return truly(stored, digest, math.inf)
+
+
+def _from_the_intent(truly: Callable[..., dict[str, Any]], account: Account, row: Row, now: float) -> dict[str, Any]:
+    changes = truly(account, row, now)
+    return {**changes, "sent_at": row.opened_at} if row.state is State.SENT else changes
+
+
+def _held_rows_are_moved() -> list[tuple[Any, str, Any]]:
+    """`settle` as if whoever calls it held the row, wherever it is called."""
+    kept = settle.settle
+    rooms = [room for name, room in sys.modules.items() if name.startswith("paygate.")]
+    return [(room, "settle", _as_the_holder(kept)) for room in rooms if vars(room).get("settle") is kept]
+
+
+def _as_the_holder(truly: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *said, mine=False, **more: truly(*said, mine=True, **more)
 
 
 @pytest.mark.parametrize("name", GUARDS)
