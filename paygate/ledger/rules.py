@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum, auto
-from functools import cache
 from typing import Any
 
 import attrs
@@ -123,9 +122,13 @@ def payer_digest(payer: Secret) -> str:
     return hashlib.sha256(b"payer:" + payer.reveal().encode("utf-8")).hexdigest()
 
 
-@cache
+_ATTRIBUTES: dict[type, tuple[str, ...] | None] = {}
+
+
 def _attributes(kind: type) -> tuple[str, ...] | None:
-    return tuple(f.name for f in attrs.fields(kind)) if attrs.has(kind) else None
+    if kind not in _ATTRIBUTES:
+        _ATTRIBUTES[kind] = tuple(f.name for f in attrs.fields(kind)) if attrs.has(kind) else None
+    return _ATTRIBUTES[kind]
 
 
 def _plain(value: Any) -> Any:
