@@ -32,7 +32,7 @@ from paygate import BillingKey, Cancel, LedgerError, MemoryLedger, Money, Paygat
 from paygate.clock import Deadline
 from paygate.ledger.row import Row, State
 from paygate.ledger.sqlite import SqliteLedger
-from paygate.procedures import begin, outcome, settle
+from paygate.procedures import begin, outcome, settle, timetable
 from paygate.procedures.account import Account
 from paygate.procedures.talk import Talk
 from paygate.testing import EmulatorTransport, VirtualClock
@@ -141,17 +141,17 @@ GUARDS = {
         lambda: _held_rows_are_moved()),
     "lease: what a dead worker sent counts from its end": Guard(
         alone(left_alone.test_what_a_dead_worker_may_have_sent_counts_from_the_end_of_its_lease),
-        lambda: [(settle, "_doubt", partial(_from_the_intent, settle._doubt))]),
+        lambda: [(timetable, "doubt", partial(_from_the_intent, timetable.doubt))]),
     "too many: not sent again where a second one is not noticed": Guard(
         alone(left_alone.test_a_charge_turned_away_is_not_sent_again_where_the_pg_would_not_notice_a_second_one),
         lambda: [(Talk, "_is_worth_another", lambda talk, request, response: response.status == 429)]),
     "settle window: absence is believed only after it": Guard(
         worlds(8),
-        lambda: [(settle, "is_absence_proven", lambda *said: True), (settle, "_has_waited", lambda *said: True)]),
+        lambda: [(timetable, "is_absence_proven", lambda *said: True), (timetable, "_has_waited", lambda *said: True)]),
     "settle window: two looks are not enough": Guard(
         worlds(16),
-        lambda: [(settle, "is_absence_proven", lambda row, now, settle_s: row.missed_at is not None),
-                 (settle, "_has_waited", lambda *said: True)]),
+        lambda: [(timetable, "is_absence_proven", lambda row, now, settle_s: row.missed_at is not None),
+                 (timetable, "_has_waited", lambda *said: True)]),
     "echo check: only what we asked for is a success": Guard(
         worlds(8), lambda: [(outcome, "contradiction", lambda *said, **more: None)]),
     "checksum: no refund against an old balance": Guard(
