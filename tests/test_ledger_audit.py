@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one,
 import pg_server
 from shop import Shop, cancel, charge, schedule
 
-from paygate import Money, Note, PaygateError
+from paygate import LedgerError, Money, Note, PaygateError
 from paygate.ledger import audit, chain
 from paygate.ledger.row import Book, Kind, Row, State
 from paygate.ledger.sqlite import SqliteLedger
@@ -156,6 +156,25 @@ def test_whatever_is_changed_behind_the_ledgers_back_is_found(store: tuple[SqlLe
     assert found
     assert {f.id for f in found} <= {"o1", "o9"}
     assert all("\n" not in str(f) for f in found)
+
+
+def test_a_row_that_cannot_be_read_is_named_and_keeps_no_other_from_its_look(store: tuple[SqlLedger, Tamper]) -> None:
+    ledger, tamper = store
+    opened(ledger, *(row(f"o{n}", check_at=float(n), sealed="s", due_at=1.0, state=State.SCHEDULED) for n in range(3)))
+    tamper("UPDATE paygate_row SET state = 'weird' WHERE id = 'o1'")
+    assert [r.id for r in ledger.due("g", 9.0, 9)] == ["o0", "o2"]
+    tamper("UPDATE paygate_row SET kind = 'charge', state = 'scheduled' WHERE id = 'o1'")
+    assert [r.id for r in ledger.planned("g", 9.0, 9)] == ["o0", "o1", "o2"]
+    tamper("UPDATE paygate_row SET kind = 'gift' WHERE id = 'o1'")
+    assert [r.id for r in ledger.planned("g", 9.0, 9)] == ["o0", "o2"]
+    assert [r.id for r in ledger.claim("g", 9.0, 9, 99.0, note())] == ["o0", "o2"]
+    with pytest.raises(LedgerError, match="payment o1 of g cannot be read, as somebody has changed its row"):
+        ledger.get("g", Book.PAYMENT, "o1")
+    assert [str(f) for f in checked(ledger).findings] == [
+        "payment o1 of g: its row cannot be read: 'gift' is not a valid Kind"]
+    assert checked(ledger).rows == 3
+    with ledger.snapshot() as ask, pytest.raises(LedgerError, match="payment o1 of g"):
+        list(audit.export(ask))
 
 
 def test_a_line_that_does_not_belong_is_found_and_stops_the_row(store: tuple[SqlLedger, Tamper]) -> None:

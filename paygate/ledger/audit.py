@@ -11,7 +11,7 @@ from typing import Any
 from attrs import asdict, define, field, frozen
 
 from . import chain, sql
-from .row import Book, Line, Row, State
+from .row import Book, Damaged, Line, Row, State
 from .rules import FOLLOWS, UNRESOLVED
 
 Asks = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
@@ -116,13 +116,16 @@ def check(ask: Asks, now: float, *, sealed: Seal | None = None) -> Report:
     report, ours = Report(), _Sealing(int(now - SEALED_AFTER_S))
     theirs = None if sealed is None else _Sealing(sealed.until)
     books = _Books()
-    for key, row, lines in stories(ask):
-        report.rows += row is not None
+    unread: dict[Key, str] = {}
+    for key, row, lines in stories(ask, unread):
+        report.rows += row is not None or key in unread
         report.lines += len(lines)
-        found = [*_of_row(row, lines), *([] if row is None else books.take(row))]
+        found = [unread.pop(key)] if key in unread else [*_of_row(row, lines), *(books.take(row) if row else ())]
         report.findings += [Finding(*key, what) for what in found]
         for sealing in filter(None, (ours, theirs)):
             sealing.take(key, lines)
+    report.rows += len(unread)  # Those whose trail is gone as well.
+    report.findings += [Finding(*key, why) for key, why in unread.items()]
     report.seal = str(ours.done())
     report.sealed_rows, report.sealed_lines, report.sealed_until = ours.rows, ours.lines, ours.until
     if sealed is not None and theirs is not None:
@@ -144,9 +147,14 @@ def _broken(sealed: Seal, now_is: Seal) -> str:
             "minutes after it was made")
 
 
-def stories(ask: Asks) -> Iterator[tuple[Key, Row | None, list[Line]]]:
-    """Every row with the lines of its trail, by gateway, book and id; None for lines whose row is not there."""
-    rows = map(sql.row_of, pages(ask, sql.ROW, "paygate_row", 3))
+def stories(ask: Asks, unread: dict[Key, str] | None = None) -> Iterator[tuple[Key, Row | None, list[Line]]]:
+    """Every row with the lines of its trail, by gateway, book and id; None for lines whose row is not there.
+
+    A row that cannot be read is left out, and stands in `unread` with the reason.
+
+    Raises: Damaged for a line that cannot be read, and without `unread` for a row.
+    """
+    rows = _rows(ask, unread)
     lines = map(sql.line_of, pages(ask, sql.LINE, "paygate_line", 4))
     trails = ((key, list(group)) for key, group in groupby(lines, lambda li: (li.gateway, li.book.value, li.id)))
     trail = next(trails, None)
@@ -163,6 +171,17 @@ def stories(ask: Asks) -> Iterator[tuple[Key, Row | None, list[Line]]]:
     while trail is not None:
         yield trail[0], None, trail[1]
         trail = next(trails, None)
+
+
+def _rows(ask: Asks, unread: dict[Key, str] | None) -> Iterator[Row]:
+    for values in pages(ask, sql.ROW, "paygate_row", 3):
+        try:
+            yield sql.row_of(values)
+        except Damaged as error:
+            if unread is None:
+                raise
+            named = dict(zip(sql.COLUMNS, values, strict=True))
+            unread[named["gateway"], named["book"], named["id"]] = f"its row cannot be read: {error.why}"
 
 
 def pages(ask: Asks, select: str, table: str, width: int) -> Iterator[tuple[Any, ...]]:

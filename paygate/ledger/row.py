@@ -176,6 +176,14 @@ class Closed(LedgerError):
     """The ledger was moved to another place, or is not whole yet: nothing is written here, whoever asks again."""
 
 
+class Damaged(LedgerError):
+    """A row or line that was changed by somebody else, so that it cannot be read. It stands as it is."""
+
+    def __init__(self, said: str, why: str = "") -> None:
+        super().__init__(said)
+        self.why = why
+
+
 CLOSED = "this ledger is closed"
 """How every message of a closed ledger begins; its store's own too (fence.py)."""
 

@@ -10,6 +10,7 @@ To add a table: a file in migrations/, plans like those below, and their names i
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from math import ceil
 from operator import attrgetter
@@ -19,7 +20,7 @@ from attrs import frozen
 
 from ..money import Money
 from . import chain
-from .row import CLOSED, Book, Closed, Kind, LedgerError, Line, Note, Row, State, Taken
+from .row import CLOSED, Book, Closed, Damaged, Kind, LedgerError, Line, Note, Row, State, Taken
 from .rules import FOLLOWS
 
 T = TypeVar("T")
@@ -163,17 +164,17 @@ def refunds(gateway: str, order_id: str) -> Plan[list[Row]]:
 
 def due(gateway: str, now: float, limit: int) -> Plan[list[Row]]:
     """See `Ledger.due`."""
-    return _many((yield Ask(_DUE, (gateway, now, limit))))
+    return _readable((yield Ask(_DUE, (gateway, now, limit))))
 
 
 def planned(gateway: str, until: float, limit: int) -> Plan[list[Row]]:
     """See `Ledger.planned`."""
-    return _many((yield Ask(_PLANNED, (gateway, until, limit))))
+    return _readable((yield Ask(_PLANNED, (gateway, until, limit))))
 
 
 def claim(gateway: str, now: float, limit: int, until: float, note: Note) -> Plan[list[Row]]:
     """See `Ledger.claim`."""
-    free = _many((yield Ask(_CLAIMABLE, (gateway, now, now, limit))))
+    free = _readable((yield Ask(_CLAIMABLE, (gateway, now, now, limit))))
     if not free and (why := (yield from closed())) is not None:
         raise Closed(f"{CLOSED}: {why}")  # It writes nothing, so nothing else would tell a worker that it is left.
     moved = [chain.moved(chain.altered(row, lease_until=until), note) for row in free]
@@ -281,19 +282,32 @@ _READ: dict[str, Callable[[Any], Any]] = {"kind": Kind, "state": State}
 
 
 def row_of(values: Sequence[Any]) -> Row:
-    """A row from COLUMNS."""
+    """A row from COLUMNS.
+
+    Raises: Damaged.
+    """
     named = dict(zip(COLUMNS, values, strict=True))
-    amount, currency = named.pop("amount"), named.pop("currency")
-    named.pop("book")
-    return Row(money=None if amount is None else Money(amount, currency),
-               **{k: _READ[k](v) if k in _READ else v for k, v in named.items()})
+    amount, currency, book = named.pop("amount"), named.pop("currency"), named.pop("book")
+    try:
+        return Row(money=None if amount is None else Money(amount, currency),
+                   **{k: _READ[k](v) if k in _READ else v for k, v in named.items()})
+    except (ValueError, TypeError) as error:
+        raise Damaged(f"{book} {named['id']} of {named['gateway']} cannot be read, as somebody has changed its row "
+                      f"({error}); `paygate ledger check` names every such row", str(error)) from None
 
 
 def line_of(values: Sequence[Any]) -> Line:
-    """A line from the columns of LINE."""
+    """A line from the columns of LINE.
+
+    Raises: Damaged.
+    """
     gateway, book, id, fence, at, by, state, note, content, salt, hash = values
-    return Line(gateway=gateway, book=Book(book), id=id, fence=fence, at=at, by=by, state=State(state), note=note,
-                content=content, salt=salt, hash=hash)
+    try:
+        return Line(gateway=gateway, book=Book(book), id=id, fence=fence, at=at, by=by, state=State(state), note=note,
+                    content=content, salt=salt, hash=hash)
+    except ValueError as error:
+        raise Damaged(f"line {fence} of {book} {id} of {gateway} cannot be read, as somebody has changed it "
+                      f"({error})") from None
 
 
 def in_order(lines: Sequence[Line]) -> list[Line]:
@@ -321,3 +335,12 @@ def _one(found: Sequence[Sequence[Any]]) -> Row | None:
 
 def _many(found: Sequence[Sequence[Any]]) -> list[Row]:
     return [row_of(values) for values in found]
+
+
+def _readable(found: Sequence[Sequence[Any]]) -> list[Row]:
+    """Those that can be read: one that was damaged does not keep the others from being looked at or charged."""
+    rows = []
+    for values in found:
+        with suppress(Damaged):
+            rows.append(row_of(values))
+    return rows
