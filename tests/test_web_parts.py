@@ -234,13 +234,16 @@ def test_a_connection_that_the_server_names_is_shut_for_reading_when_time_is_up(
 
 def test_a_body_that_comes_in_time_leaves_its_connection_open() -> None:
     ours, theirs = socket.socketpair()
+    before = set(threading.enumerate())
     with ours, theirs, ours.makefile("rb") as stream:
         theirs.sendall(b"body and the next request")
         ours.settimeout(30)
         environ = {"CONTENT_LENGTH": "4", "wsgi.input": stream, "werkzeug.socket": ours}
         assert BodyReader().read_input(environ, Body(100, 60.0)) == b"body"
         assert stream.read(21) == b" and the next request"
-    assert not [t for t in threading.enumerate() if isinstance(t, threading.Timer) and not t.finished.is_set()]
+    for left in set(threading.enumerate()) - before:
+        left.join(30)
+        assert not left.is_alive()
 
 
 def test_one_order_named_again_and_again_leaves_what_is_kept_for_the_others() -> None:
