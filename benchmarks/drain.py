@@ -17,6 +17,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import quantiles
 from subprocess import PIPE, Popen
@@ -213,6 +214,9 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.rounds == 1:
         parser.error("a median needs two rounds or more; --rounds 0 leaves the comparison out")
+    if asked.rounds and find_spec("aiohttp") is None:
+        asked.rounds = 0
+        print("aiohttp is not installed, so there is nothing to compare with: pip install aiohttp")
     with Stub(latency_s=LATENCY_S) as stub:
         for over in asked.over if asked.rounds else ():
             compare(stub, secure=over == "TLS", kinds=asked.kinds, concurrent=asked.concurrent, rounds=asked.rounds,
