@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are imported one by one,
 
 from shop import KEY, Shop, cancel, charge, schedule, won
 
-from paygate import BadCommand, DeleteKey, InProgress, NotFound, Pay, State
+from paygate import BadCommand, DeleteKey, InProgress, Kind, Note, NotFound, Pay, Row, State
 from paygate.cli.trace import verdict
-from paygate.ledger.rules import RECORDED_FOR_S
+from paygate.ledger.rules import RECORDED_FOR_S, digest
 from paygate.ledger.sqlite import SqliteLedger
 from paygate.procedures.record import NEVER_SENT
 
@@ -139,3 +139,12 @@ def test_trace_says_that_nothing_sends_it_by_itself_and_how_to_end_it(shop: Shop
     assert "recorded and not sent yet: its command sends it" in verdict(shop.row("o1"))
     waited(shop)
     assert "paygate resolve o1 not_sent" in verdict(shop.row("o1"))
+
+
+def test_who_comes_while_a_dead_worker_holds_a_row_is_told_until_when(shop: Shop) -> None:
+    now = shop.clock.now()
+    shop.ledger.open([Row(gateway=shop.gate._account.scope, kind=Kind.CHARGE, id="o1", order_id="o1",
+                          digest=digest(charge("o1")), state=State.SENT, opened_at=now.timestamp(),
+                          lease_until=now.timestamp() + 99)], Note(text="opened", at=now.timestamp(), by="killed:1"))
+    with pytest.raises(InProgress, match="another worker holds o1, until 03:01:39 UTC at the latest; ask again later"):
+        shop.charge(charge("o1"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from attrs import frozen
@@ -94,5 +95,12 @@ def check_verdict(stored: Row, judged: Verdict) -> None:
                        f"{stored.state.value}; nothing was sent; look with find({stored.order_id!r}) before you take a "
                        "new id", order_id=stored.order_id)
     if judged is Verdict.IN_PROGRESS:
-        raise InProgress(f"another worker holds {stored.id}; ask again later, do not use a new id",
+        raise InProgress(f"another worker holds {stored.id}{_until(stored)}; ask again later, do not use a new id",
                          order_id=stored.order_id)
+
+
+def _until(row: Row) -> str:
+    """Until when a worker holds a row that has died and lets go of nothing."""
+    if row.lease_until is None:
+        return ""
+    return f", until {datetime.fromtimestamp(row.lease_until, UTC):%H:%M:%S} UTC at the latest"
