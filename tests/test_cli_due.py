@@ -96,12 +96,12 @@ def test_a_declined_charge_is_decided_and_has_a_line_of_its_own(run: Run, shop: 
     assert (line["order_id"], line["declined"]) == ("s1", 1)
 
 
-def test_what_is_not_decided_ends_with_1(run: Run, shop: Shop) -> None:
+def test_what_is_not_decided_ends_with_4(run: Run, shop: Shop) -> None:
     owe(shop, "s1")
     shop.pg.fault("error_500_before", on="/payments", times=20)
     shop.pg.fault("error_500_after", on="POST /charges")
     told = run("worker", "--once")
-    assert told.exit_code == 1
+    assert told.exit_code == 4
     line, = [line for line in lines(told) if line["event"] == "unknown"]
     assert line["order_id"] == "s1"
     assert shop.pg.journal.charges("s1") == 1
@@ -112,7 +112,7 @@ def test_what_cannot_even_be_opened_is_told_with_its_reason(run: Run, shop: Shop
     owe(shop, "s1")
     monkeypatch.setenv("PAYGATE_VAULT_KEYS", new_vault_key().reveal())
     told = run("worker", "--once")
-    assert told.exit_code == 1
+    assert told.exit_code == 4
     line, = [line for line in lines(told) if line["event"] == "failed"]
     assert (line["order_id"], "a key that this vault does not have" in line["why"]) == ("s1", True)
     assert shop.pg.journal.entries == []

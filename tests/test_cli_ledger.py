@@ -99,10 +99,10 @@ def test_a_quiet_shop_has_nothing_open_and_exits_with_0(run: Run, shop: Shop) ->
         assert json.loads(run(command, "--json").stdout) == {"rows": []}
 
 
-def test_what_is_open_is_listed_and_exits_with_1(run: Run, shop: Shop) -> None:
+def test_what_is_open_is_listed_and_exits_with_4(run: Run, shop: Shop) -> None:
     in_doubt(shop)
     told = run("pending")
-    assert told.exit_code == 1
+    assert told.exit_code == 4
     assert told.stdout.splitlines()[1].split()[:4] == ["charge", "o1", "o1", "14,000"]
     assert "2026-01-05 03:00:05Z" in told.stdout  # The next look.
     assert run("attention").exit_code == 0
@@ -114,7 +114,7 @@ def test_what_was_recorded_and_not_sent_is_listed_as_such_and_ended_by_resolve(r
             joined.record(charge())
         db.commit()
     told = run("pending")
-    assert told.exit_code == 1
+    assert told.exit_code == 4
     assert told.stdout.splitlines()[1].split()[-2:] == ["recorded", "–"]
     assert "its command sends it, nothing else does" in run("trace", "o1").stdout
     assert run("resolve", "o1", "not_sent", "--by", "kim", "--why", "the customer left").exit_code == 0
@@ -165,12 +165,12 @@ def test_reconcile_leaves_a_person_the_rest(run: Run, shop: Shop, serve: Serve) 
     assert "the PG took 14,001" in run("reconcile").stdout
 
 
-def test_reconcile_that_cannot_ask_exits_with_1_and_names_what_it_could_not_ask_about(
+def test_reconcile_that_cannot_ask_exits_with_4_and_names_what_it_could_not_ask_about(
         run: Run, shop: Shop, serve: Serve) -> None:
     in_doubt(shop)
     serve().fault("error_500_before", "^GET ", times=100)
     told = run("reconcile")
-    assert told.exit_code == 1
+    assert told.exit_code == 4
     assert "could not be asked about: o1: the PG could not be asked" in told.stdout
     assert shop.row("o1").state is State.UNKNOWN
 
@@ -247,7 +247,7 @@ def test_trace_tells_the_time_in_utc_and_in_the_merchants_zone(zone: str, shows:
 def test_trace_says_what_is_to_be_done(run: Run, shop: Shop) -> None:
     in_doubt(shop, "o1")
     told = run("trace", "o1")
-    assert told.exit_code == 1
+    assert told.exit_code == 4
     assert "charge o1: unknown; paygate looks again at 2026-01-05 03:00:05Z" in told.stdout
     flagged(shop, "o2")
     told = run("trace", "o2")
@@ -370,7 +370,7 @@ def test_a_gateway_with_a_name_of_its_own_is_found_by_it(how: str, run: Run, tmp
     if how == "environment":
         monkeypatch.setenv("PAYGATE_NAME", "books")
     told = run("pending", *(("--name", "books") if how == "option" else ()))
-    assert told.exit_code == 1
+    assert told.exit_code == 4
     assert "w1" in told.stdout
 
 

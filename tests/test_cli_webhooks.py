@@ -85,9 +85,9 @@ def test_nothing_that_waits_is_said_with_exit_0(waiting: str, tmp_path: Path, mo
     assert run("list").exit_code == 2
 
 
-def test_what_waits_is_listed_with_exit_1(waiting: str) -> None:
+def test_what_waits_is_listed_with_exit_4(waiting: str) -> None:
     table = run("list")
-    assert table.exit_code == 1
+    assert table.exit_code == 4
     assert waiting in table.output
     said = run("list", "--json")
     event, = json.loads(said.output)["events"]

@@ -1,7 +1,7 @@
 """What the commands about the ledger share: the gateway they open, how a row is shown, and the exit codes for cron.
 
-0 nothing is open · 1 something is open and is looked at again by itself · 2 the command could not run · 3 something
-needs a person.
+0 nothing is open · 2 the command could not run · 3 something needs a person · 4 something is open and is looked at
+again by itself. 1 is none of them: a crash, a held lock and a shell's `cd` that fails all end with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..ledger.rules import UNRESOLVED
 from ..plugins import printable
 from ..procedures import inbox
 
-OPEN, NEEDS_A_PERSON = 1, 3
+OPEN, NEEDS_A_PERSON = 4, 3
 MOST_ROWS = 10_000
 _NAMES = 20
 """How many names of gateways are told."""

@@ -13,7 +13,9 @@ from .main import COMMANDS
 
 
 class LazyGroup(click.Group):
-    """The commands of `COMMANDS`. A paygate error ends as one line on stderr: exit 2 for a wrong setup, else 1."""
+    """The commands of `COMMANDS`. A paygate error ends as one line on stderr: exit 2 for a wrong setup, else 4, as what
+    is asked again.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command's name, without importing any."""
@@ -43,7 +45,9 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except PaygateError as error:
             click.echo(f"paygate: {printable(str(error))}", err=True)
-            ctx.exit(2 if isinstance(error, SetupError) else 1)
+            from .books import OPEN
+
+            ctx.exit(2 if isinstance(error, SetupError) else OPEN)
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -21,7 +21,7 @@ def pending(ctx: click.Context, ledger: str | None, name: str | None, as_json: b
     "webhook" stands where the PG cannot be asked by our id: only its webhook settles that, or a person. "recorded"
     stands for what your program has written down in its own transaction: its command sends it, nothing else does.
 
-    Exit code: 0 nothing is open, 1 something is and no person is needed yet, 3 something of it needs a person.
+    Exit code: 0 nothing is open, 4 something is and no person is needed yet, 3 something of it needs a person.
     """
     with opened(ledger, name) as gate:
         rows = gate.pending(MOST_ROWS)

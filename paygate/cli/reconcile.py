@@ -26,7 +26,7 @@ def command(ctx: click.Context, since: str | None, limit: int, ledger: str | Non
             as_json: bool) -> None:
     """Ask the PG about whatever is due.
 
-    Exit code: 0 nothing is open, 1 something is and paygate looks again by itself, 3 something needs a person; 3 as
+    Exit code: 0 nothing is open, 4 something is and paygate looks again by itself, 3 something needs a person; 3 as
     well where not all of --since could be compared: nothing does that but the same command again.
     """
     began = None if since is None else instant(since, datetime.now(UTC))

@@ -22,7 +22,7 @@ FOR_EVER = datetime.max.replace(tzinfo=UTC)
 def command() -> None:
     """List, show, move or stop dated charges that paygate runs.
 
-    Exit code: 0 done, 1 it is being charged right now: look again later, 2 there is no such charge, or it cannot be.
+    Exit code: 0 done, 4 it is being charged right now: look again later, 2 there is no such charge, or it cannot be.
     """
 
 

@@ -20,7 +20,7 @@ from .schedules import FOR_EVER
 def command() -> None:
     """List, show, pause, resume or stop subscriptions.
 
-    Exit code: 0 done, 1 it is being charged right now, or the PG did not answer: look again later, 2 there is no such
+    Exit code: 0 done, 4 it is being charged right now, or the PG did not answer: look again later, 2 there is no such
     subscription, or it cannot be.
     """
 

@@ -34,7 +34,7 @@ def command(ctx: click.Context, order_id: str, zone: str | None, ledger: str | N
             as_json: bool) -> None:
     """Tell everything the ledger knows of ORDER_ID (or of the order of that cancel_id), in UTC and the merchant's zone.
 
-    Exit code: 0 settled, 1 open and no person is needed yet, 3 needs a person.
+    Exit code: 0 settled, 4 open and no person is needed yet, 3 needs a person.
     """
     local = zone_named(zone)
     with opened(ledger, name) as gate:

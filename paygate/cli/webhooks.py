@@ -35,7 +35,7 @@ def command() -> None:
 def list_(ctx: click.Context, ledger: str | None, name: str | None, as_json: bool) -> None:
     """List the events that were not told to every handler yet, the longest waiting first.
 
-    Exit code: 0 every event was told, 1 some are told again by themselves, 3 a handler has failed for a week.
+    Exit code: 0 every event was told, 4 some are told again by themselves, 3 a handler has failed for a week.
     """
     with opened(ledger, name) as gate:
         rows = gate._run(steps.waiting(gate._account, MOST_ROWS))

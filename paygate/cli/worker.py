@@ -37,7 +37,7 @@ def command(ctx: click.Context, concurrent: int, per_second: float | None, once:
     SIGTERM and Ctrl-C end it after the charges that are under way. On a terminal it shows its progress, elsewhere it
     writes a line of JSON for each charge that did not succeed, and one every ten seconds.
 
-    Exit code: 0 all that was taken up is decided, 1 something of it is not and is taken up again by itself.
+    Exit code: 0 all that was taken up is decided, 4 something of it is not and is taken up again by itself.
     """
     with gateway_arguments(ledger, name) as arguments:
         if "vault" not in arguments:
