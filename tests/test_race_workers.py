@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="p
 __all__ = ["own_server"]
 
 AGAIN = pytest.mark.parametrize("time_", range(TIMES))
-DEADLINE_S = 1.0
+DEADLINE_S = 1.5
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,8 @@ def test_workers_frozen_past_their_leases_charge_nothing_again_when_they_wake(
         where: str, verb: str, nursery: Nursery, tmp_path: Path, time_: int) -> None:
     with Crew(where, nursery, tmp_path, deadline_s=DEADLINE_S, timeout_s=DEADLINE_S) as crew:
         begin(crew, verb, 2)
-        crew.until_charged(4)
+        # Not so many charged: where the machine is busy, a second is soon over, and what was late is done below.
+        crew.until(lambda: crew.pg.count("charge", "accepted") >= 4, "the workers ask the PG for nothing")
         crew.stop_all()
         time.sleep(DEADLINE_S * 1.1)  # Theirs is the machine's clock: past the lease of whatever they hold.
         crew.finish()

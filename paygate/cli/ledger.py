@@ -142,7 +142,7 @@ def move(ledger: str, to: str, undo: bool, as_json: bool) -> None:
     point, the same command goes on. Exit code 1 where it is moved, and a check finds something that was wrong before.
     """
     def heard(step: str, count: int) -> None:
-        if not as_json:
+        if not (as_json or (step == "copying" and not count)):
             click.echo(_STEPS[step].format(here=here.place, there=there.place, count=f"{count:,}"), err=True)
 
     with _opened(ledger, upgrades=False) as here, _opened(to, upgrades=False, is_new=True) as there:
