@@ -240,7 +240,9 @@ def test_who_listened_to_the_emulator_before_still_hears_its_webhooks(hook_url: 
 
 # Turned by the control API
 
-def test_the_clock_stops_for_each_webhook_on_the_way(box: Sandbox, merchant: Merchant, hook_url: str) -> None:
+def test_the_clock_stops_for_each_webhook_on_the_way(
+        box: Sandbox, merchant: Merchant, hook_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paygate.sandbox.sandbox, "_PATIENCE_S", 25.0)
     arrived: list[datetime] = []
     merchant.wait = SimpleNamespace(wait=lambda _: arrived.append(box.clock.now()))  # type: ignore[assignment]
     for days in (3, 1, 20):

@@ -227,7 +227,7 @@ def test_a_connection_that_the_server_names_is_shut_for_reading_when_time_is_up(
             BodyReader().read_input({"CONTENT_LENGTH": "9", "wsgi.input": stream, "gunicorn.socket": ours},
                                     Body(100, 0.05))
         assert caught.value.answer.status == 408
-        assert stream.read() == b""
+        assert stream.read() in (b"", b"{")  # Its end, whether or not there was time for the first piece.
         ours.sendall(b"408")
         assert theirs.recv(9) == b"408"
 
