@@ -146,6 +146,18 @@ def test_an_open_row_that_needs_a_person_weighs_more_than_one_that_does_not(run:
         ("charge", "o1", "o1"), ("cancel", "c1", "o2")]
 
 
+def test_a_person_is_needed_however_many_rows_are_older(run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from paygate.cli import pending
+
+    in_doubt(shop, "o1")
+    in_doubt(shop, "o2")
+    shop.ledger.change(evolve(shop.row("o2"), attention="look"), Note(text="look", at=1.0, by="host:1"))
+    monkeypatch.setattr(pending, "MOST_ROWS", 1)
+    told = run("pending")
+    assert "o2" not in told.stdout
+    assert told.exit_code == 3
+
+
 def test_reconcile_settles_what_is_due_and_says_so(run: Run, shop: Shop, serve: Serve) -> None:
     in_doubt(shop, kind="drop_after")
     serve()
@@ -215,6 +227,7 @@ def test_trace_tells_intent_answer_look_up_hook_and_person_in_their_order(run: R
     shop.pg.fault("drop_before", "refunds")
     with pytest.raises(OutcomeUnknown):
         shop.cancel(cancel("c2", amount=1_000))
+    shop.clock.advance(200)
     shop.resolve("c2", "not_sent", by="kim", why="the PG knows nothing")
     told = run("trace", "o1", "--json")
     assert told.exit_code == 0

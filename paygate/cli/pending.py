@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from ..ledger.row import Row
-from ..ledger.rules import is_recorded
+from ..ledger.rules import UNRESOLVED, is_recorded
 from ..procedures.advice import can_ask
 from .books import MOST_ROWS, code, ledger_options, opened, plain, show_json, show_rows
 
@@ -25,10 +25,12 @@ def pending(ctx: click.Context, ledger: str | None, name: str | None, as_json: b
     """
     with opened(ledger, name) as gate:
         rows = gate.pending(MOST_ROWS)
+        # A person is needed for what came after as many rows as are read, too.
+        flagged = [row for row in gate.attention(MOST_ROWS) if row.state in UNRESOLVED]
         instead = {row.id: "webhook" for row in rows if not can_ask(gate._account, row)}
     instead |= {row.id: "recorded" for row in rows if is_recorded(row)}
     _show(rows, as_json, "nothing is open", instead)
-    ctx.exit(code(rows))
+    ctx.exit(code([*flagged, *rows]))
 
 
 @click.command()
