@@ -242,7 +242,10 @@ class ProviderSpec:
     profile: Profile = field(repr=False)
     emulator: str | None = None
     unprocessed: frozenset[int] = field(default=frozenset({401, 429}))
-    """HTTP statuses with which this PG says that it did not even begin: after them nothing can have moved."""
+    """HTTP statuses with which this PG says that it did not even begin: after them nothing can have moved.
+
+    401 and 429 at most: any other may come from a machine in between, and is for `is_unprocessed` to read.
+    """
 
     def load_emulator(self) -> type[Emulator]:
         """The emulator's class.
