@@ -38,6 +38,8 @@ class Deadline:
 
     clock: Clock
     at: float
+    until: float = math.inf
+    """The same in seconds since 1970, on the wall clock: the monotonic one may stand still with a suspended machine."""
 
     @classmethod
     def after(cls, clock: Clock, seconds: float) -> Deadline:
@@ -47,7 +49,7 @@ class Deadline:
         """
         if not math.isfinite(seconds):
             raise ValueError("a deadline is a finite number of seconds away")
-        return cls(clock, clock.monotonic() + seconds)
+        return cls(clock, clock.monotonic() + seconds, clock.now().timestamp() + seconds)
 
     def remaining_s(self) -> float:
         """Seconds left; zero or less when it is over."""
@@ -56,3 +58,8 @@ class Deadline:
     @property
     def is_over(self) -> bool:
         return self.remaining_s() <= 0
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether there is time left by either clock. A wall clock that was set forward costs one call at most."""
+        return not self.is_over and self.clock.now().timestamp() < self.until

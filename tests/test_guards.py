@@ -135,7 +135,7 @@ GUARDS = {
         lambda: [(Account, "is_held", lambda account, row: False)]),
     "lease: who stood still past it does not send": Guard(
         of_row(storage.test_f44_a_worker_that_stood_still_past_its_lease_does_not_send_and_cannot_write, before=True),
-        lambda: [(Deadline, "remaining_s", lambda deadline: 60.0)]),
+        lambda: [(Deadline, "remaining_s", lambda deadline: 60.0), (Deadline, "may_begin", True)]),
     "lease: who looks at a charge on its way leaves it to its worker": Guard(
         alone(left_alone.test_who_looks_at_a_charge_that_is_on_its_way_leaves_it_to_the_worker_that_holds_it),
         lambda: _held_rows_are_moved()),

@@ -54,9 +54,10 @@ class Call:
     def speak(self) -> None:
         """Note that from now on bytes of the request may have left. Called right before the first of them does.
 
-        Raises: Unusable where the deadline is over: a process that was paused past it must not speak any more.
+        Raises: Unusable where the deadline is over by either clock: a process that was paused past it, or a machine
+        that was suspended, must not speak any more.
         """
-        if self.deadline.is_over:
+        if not self.deadline.may_begin:
             raise Unusable("the deadline passed before anything was sent")
         self.sent = True
 
