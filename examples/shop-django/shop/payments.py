@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import Any
 
 from django.conf import settings
 
@@ -27,7 +28,7 @@ inbox = Inbox(gate)
 def order(visit: Visit) -> Pay | Subscribe | str:
     """What is to be paid."""
     payer = visit.request.session.get("payer", "")
-    found = Order.begin(visit.form.get("order", ""), payer, PRODUCTS)
+    found: Any = Order.begin(visit.form.get("order", ""), payer, PRODUCTS)
     if found is None:
         return "/"
     product, back = PRODUCTS[found.product], visit.return_url(found.id)
