@@ -153,7 +153,7 @@ GUARDS = {
         lambda: [(timetable, "is_absence_proven", lambda row, now, settle_s: row.missed_at is not None),
                  (timetable, "_has_waited", lambda *said: True)]),
     "echo check: only what we asked for is a success": Guard(
-        worlds(8), lambda: [(outcome, "contradiction", lambda *said, **more: None)]),
+        worlds(9), lambda: [(outcome, "contradiction", lambda *said, **more: None)]),
     "checksum: no refund against an old balance": Guard(
         balance_changes_before_a_refund_arrives,
         lambda: [(paygate_portone.bodies, "cancel", partial(_without_checksum, paygate_portone.bodies.cancel))]),
