@@ -179,3 +179,17 @@ def test_a_step_takes_no_longer_than_the_timeout_and_all_no_longer_than_the_dead
         took_s = time.monotonic() - started
     assert took_s >= (0.2 if name == "hangs" else 1.0) - 0.05
     assert took_s < 10
+
+
+@pytest.mark.parametrize("way", ["own", "own async"])
+def test_silence_is_ended_by_the_timeout_of_a_step_long_before_the_deadline(way: str) -> None:
+    deadline = Deadline.after(SystemClock(), 30)
+    with WireServer(FAULTS["hangs"]) as server:
+        if way == "own":
+            with pytest.raises(Lost) as caught:
+                Door(server.base_url, timeout_s=0.1).send(POST, None, deadline)
+        else:
+            with pytest.raises(Lost) as caught:
+                asyncio.run(AsyncDoor(server.base_url, timeout_s=0.1).send(POST, None, deadline))
+    assert caught.value.sent
+    assert deadline.remaining_s() > 5
