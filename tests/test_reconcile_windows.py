@@ -120,3 +120,27 @@ def test_a_payment_that_the_pg_has_not_finished_is_not_joined_by_a_second_one(is
 
     pg.payments[query["payment_id"]]["status"] = "paid"
     assert gate.confirm("w1", query).status is PaymentStatus.PAID
+
+
+def test_a_window_given_up_and_paid_within_a_day_is_found_without_a_webhook(shop: Shop) -> None:
+    shop.pay(PAY)
+    for _ in range(40):
+        shop.clock.advance(86_401)
+        shop.reconcile()
+        if shop.row("w1").state is State.NOT_SENT:
+            break
+    shop.clock.advance(3_000)
+    shop.pg.payer("w1")
+    assert shop.pg.journal.charges("w1") == 1
+    shop.reconcile()
+    assert shop.row("w1").state is State.ANSWERED
+    assert "late approval" in shop.row("w1").attention
+
+
+def test_a_window_given_up_is_watched_for_a_day_and_then_rests(shop: Shop) -> None:
+    shop.pay(PAY)
+    for _ in range(40):
+        shop.clock.advance(86_401)
+        shop.reconcile()
+    assert (shop.row("w1").state, shop.row("w1").check_at) == (State.NOT_SENT, None)
+    assert shop.attention() == []

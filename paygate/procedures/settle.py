@@ -18,7 +18,7 @@ from .account import Account
 from .outcome import Finding, Seen, credentials, declined, judge, not_asked, refusal_text
 from .steps import Entry, Steps, change, reread
 from .talk import Talk
-from .timetable import AWAITS_PAYER, UNRESOLVED, again, doubt, is_captured, missed, watch
+from .timetable import AWAITS_PAYER, UNRESOLVED, again, doubt, given_up, is_captured, missed, watch
 
 UNNAMED = "handed to the payer; only the PG's answer will name the payment"
 """How the trail tells that a window was shown which cannot be asked about."""
@@ -207,7 +207,7 @@ def _pending(account: Account, row: Row, payment: Payment, now: float) -> dict[s
         if account.supports(Capability.FIND):
             changes["provider_id"] = row.provider_id
         if changes["check_at"] is None:
-            changes |= {"state": State.NOT_SENT, "checks": 0}
+            changes |= given_up(account, now)
         return changes
     if changes["check_at"] is None:
         changes["attention"] = row.attention or f"{UNRESOLVED}the PG never finished it"

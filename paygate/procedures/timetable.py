@@ -43,7 +43,7 @@ def missed(account: Account, row: Row, now: float) -> tuple[str, dict[str, Any]]
         # The payer simply has not begun; the page may still be open. After the whole timetable it is an abandoned cart.
         later = again(account, row, now)
         if later["check_at"] is None:
-            return "the payer never came", {**later, "state": State.NOT_SENT, "checks": 0}
+            return "the payer never came", {**later, **given_up(account, now)}
         return "the payer has not begun", later
     # For a refund it is the balance that was read, and a balance is always an answer.
     proves = row.kind is Kind.CANCEL or account.spec.profile.absence.value is not Absence.NOTHING
@@ -53,6 +53,11 @@ def missed(account: Account, row: Row, now: float) -> tuple[str, dict[str, Any]]
         return "proven absent", {"state": State.NOT_SENT, "checks": 0, "check_at": now + 5 * account.settle_s,
                                  "attention": None}
     return "not found yet", {**doubt(account, row, now), "missed_at": row.missed_at or now}
+
+
+def given_up(account: Account, now: float) -> dict[str, Any]:
+    """What becomes of a window whose timetable is over: it is watched like a refusal, as the page may still be open."""
+    return {"state": State.NOT_SENT, "checks": 0, "check_at": now + 5 * account.settle_s}
 
 
 def _was_shown(row: Row) -> bool:
