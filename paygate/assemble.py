@@ -17,7 +17,7 @@ from .config import check_base_url, check_times
 from .drive import AsyncDriver, Driver, sleeper
 from .errors import BadSettings
 from .gateway import Gateway
-from .ledger.row import CLOSED, Closed, Ledger, LedgerError
+from .ledger.row import CLOSED, Closed, Ledger, LedgerError, NoPlace
 from .procedures.account import Account
 from .provider import ProviderSpec
 from .secret import Secret
@@ -146,16 +146,12 @@ def _opened(where: str | os.PathLike[str], wanted: str, *, upgrades: bool | None
         return _in_use(open_store(where, upgrades=upgrades))
     except ValueError:
         fault: Exception = BadSettings(wanted)
-    except (_NoPlace, Closed) as error:
+    except (NoPlace, Closed) as error:
         fault = BadSettings(f"the ledger cannot be used: {error}")
     except LedgerError as error:
         fault = LedgerError(f"the ledger cannot be used: {error}")
     # Outside of the handler, whose frames hold the address, password and all.
     raise fault
-
-
-class _NoPlace(LedgerError):
-    """No ledger can be there."""
 
 
 def _in_use(store: SqlLedger) -> SqlLedger:
@@ -187,14 +183,14 @@ def open_store(where: str | os.PathLike[str], *, upgrades: bool | None = None) -
         try:
             from .ledger.postgres import PostgresLedger
         except ModuleNotFoundError as missing:
-            raise _NoPlace(f"PostgreSQL needs {missing.name}: pip install 'paygate-core[postgres]'") from None
+            raise NoPlace(f"PostgreSQL needs {missing.name}: pip install 'paygate-core[postgres]'") from None
         return PostgresLedger(where, upgrades=upgrades)
     if ":memory:" in str(where) or "://" in str(where) or not str(where):
         raise ValueError("neither a path nor a PostgreSQL address")
     if os.path.isdir(where):
-        raise _NoPlace("its path is a directory; name a file in it, such as ledger.db")
+        raise NoPlace("its path is a directory; name a file in it, such as ledger.db")
     if not os.path.isdir(os.path.dirname(os.path.abspath(where))):
-        raise _NoPlace("there is no folder at its path")
+        raise NoPlace("there is no folder at its path")
     from .ledger.sqlite import SqliteLedger
 
     return SqliteLedger(where, upgrades=upgrades is not False)

@@ -23,7 +23,7 @@ from pg_server import Server, own_server
 from pg_wire import Wire
 from shop import FACES, Shop, cancel, charge
 
-from paygate import LedgerError, NotSent, PaygateError, connect
+from paygate import BadSettings, LedgerError, NotSent, PaygateError, connect
 from paygate.ledger import audit
 from paygate.ledger.row import Book, State
 from paygate.testing.fakepg import FAKEPG, FakePG
@@ -298,11 +298,12 @@ def test_rows_of_one_instant_come_letter_by_letter_whatever_the_databases_langua
             db.execute(f"DROP DATABASE {english} WITH (FORCE)".encode())
 
 
-@pytest.mark.parametrize("address", ["postgresql://kim:hidden@/x?host=/nowhere", "postgresql://kim:hidden@[::1/x",
-                                     "host=/nowhere user=kim password=hidden", "postgresql://kim:hidden@/x?nonsense=1"])
-def test_an_address_that_leads_nowhere_is_told_without_its_password(address: str) -> None:
+@pytest.mark.parametrize(("address", "kind"), [
+    ("postgresql://kim:hidden@/x?host=/nowhere", LedgerError), ("postgresql://kim:hidden@[::1/x", BadSettings),
+    ("host=/nowhere user=kim password=hidden", LedgerError), ("postgresql://kim:hidden@/x?nonsense=1", BadSettings)])
+def test_an_address_that_leads_nowhere_is_told_without_its_password(address: str, kind: type[Exception]) -> None:
     pg = FakePG()
-    with pytest.raises(PaygateError, match="ledger") as caught:
+    with pytest.raises(kind, match="ledger") as caught:
         connect(FAKEPG, pg.settings(), ledger=address, http=EmulatorTransport(pg), clock=pg.clock)
     told: BaseException | None = caught.value
     while told is not None:

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ..secret import Secret
 from . import forks
-from .row import LedgerError
+from .row import LedgerError, NoPlace
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Lines:
         except psycopg.Error:
             said = {}
         if not said:
-            raise LedgerError("this is no PostgreSQL address: postgresql://user:password@host/database")
+            raise NoPlace("this is no PostgreSQL address: postgresql://user:password@host/database")
         self.name = f"database {said.get('dbname') or said.get('user') or ''}".strip()
         self._url = Secret(make_conninfo(**{**_DEFAULTS, **said}))
         self._idle: list[Line] = []

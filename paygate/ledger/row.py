@@ -172,6 +172,10 @@ class LedgerError(Exception):
     """The store could not do it (full, locked, gone). Nothing is known to have been written."""
 
 
+class NoPlace(LedgerError):
+    """No ledger can be there."""
+
+
 class Closed(LedgerError):
     """The ledger was moved to another place, or is not whole yet: nothing is written here, whoever asks again."""
 
