@@ -41,10 +41,11 @@ from .refunds import (
 )
 from .schedule import look_at_schedule
 from .settle import in_doubt, interrupted, look
-from .steps import Entry, Steps, change, via
+from .steps import Entry, Steps, change, takes, via
 from .talk import Talk
 
 
+@takes(Cancel, CancelWhole)
 def cancel(account: Account, command: Cancel | CancelWhole) -> Steps[Cancellation]:
     """Give `command.money`, or all that is left, back.
 

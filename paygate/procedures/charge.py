@@ -33,10 +33,11 @@ from .outcome import (
     unrecorded_doubt,
 )
 from .settle import ask, in_doubt, interrupted, look, payment_of, settle, unrecorded
-from .steps import Steps, change, get_row, reread, via
+from .steps import Steps, change, get_row, reread, takes, via
 from .talk import Talk
 
 
+@takes(Charge)
 def charge(account: Account, command: Charge) -> Steps[Payment]:
     """Charge `command.billing_key` now, at most once, ever.
 

@@ -23,7 +23,7 @@ from .outcome import OTHER_MODE, Finding, Seen, hidden, judge, not_sent, unrecor
 from .reading import is_key_elsewhere
 from .receive import unasked
 from .settle import UNNAMED, ask, payment_of, settle, unanswerable, whole_story
-from .steps import Steps, change, get_row, reread, via
+from .steps import Steps, change, get_row, reread, takes, via
 from .talk import Talk
 from .timetable import is_captured
 from .window import issued, noted
@@ -33,6 +33,7 @@ _FIRST_CHECK = 2
 """A payer needs minutes: the timetable is entered at its third step."""
 
 
+@takes(Pay)
 def pay(account: Account, command: Pay) -> Steps[Checkout]:
     """Prepare a one-off payment. Asked again for the same order, it hands out the same window again.
 
@@ -44,6 +45,7 @@ def pay(account: Account, command: Pay) -> Steps[Checkout]:
     return (yield from prepare(account, row, partial(account.provider.pay, command)))
 
 
+@takes(Register)
 def register(account: Account, command: Register) -> Steps[Checkout]:
     """Prepare the registration of a billing key. Asked again for the same order, it hands out the same window again.
 

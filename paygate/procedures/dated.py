@@ -23,7 +23,7 @@ from .begin import new_row, retake
 from .charge import send_held
 from .sealed import require_vault, seal, unseal
 from .settle import payment_of
-from .steps import Entry, Steps, change, get_row, open_rows
+from .steps import Entry, Steps, change, get_row, open_rows, takes
 from .talk import Talk
 from .unheard import unsent
 
@@ -33,6 +33,7 @@ def is_own(row: Row) -> bool:
     return row.kind is Kind.CHARGE and row.due_at is not None
 
 
+@takes(Schedule)
 def schedule(account: Account, command: Schedule) -> Steps[tuple[ScheduledCharge, ...]]:
     """Have `command` carried out at its dates: by the PG where it can and may, otherwise by `run_due`.
 
@@ -113,6 +114,7 @@ def run(account: Account, row: Row) -> Steps[Payment]:
         account, partial(account.provider.charge, command), taken, talk)))
 
 
+@takes(Unschedule)
 def unschedule(account: Account, command: Unschedule) -> Steps[tuple[ScheduledCharge, ...]]:
     """Stop the named dated charges, whoever runs them, and say of each what became of it.
 
@@ -222,6 +224,7 @@ def find_schedule(account: Account, order_id: str) -> Steps[ScheduledCharge]:
     return (yield from native.find_schedule(account, order_id))
 
 
+@takes(SchedulesOf)
 def schedules(account: Account, command: SchedulesOf) -> Steps[tuple[ScheduledCharge, ...]]:
     """The dated charges of a billing key, whoever runs them, by their dates.
 

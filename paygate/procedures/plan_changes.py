@@ -34,7 +34,7 @@ from .plans import lease, own, running, taken_by, with_key
 from .roll import Kept, forward, keep, plan_of
 from .schedule import unschedule
 from .sealed import unseal
-from .steps import Steps, get_row
+from .steps import Steps, get_row, takes
 from .unheard import unsent
 
 
@@ -77,6 +77,7 @@ def _taken_back(account: Account, row: Row, plan: Plan) -> Steps[tuple[Row, Plan
     return row, plan_of(row)
 
 
+@takes(Unsubscribe)
 def unsubscribe(account: Account, command: Unsubscribe) -> Steps[Subscription]:
     """Stop a subscription now, at the end of the paid period, or at an instant. No money is given back."""
     row = yield from unsent(own(account, command.order_id), command.order_id)
@@ -104,6 +105,7 @@ def resume(account: Account, order_id: str) -> Steps[Subscription]:
     return (yield from _changed(account, row, "resumed", rules.resumed, lets_go=False))
 
 
+@takes(MoveNext)
 def move_next(account: Account, command: MoveNext) -> Steps[Subscription]:
     """Move the next charge to an instant in the future; the later ones are counted from there."""
     row = yield from unsent(own(account, command.order_id), command.order_id)
@@ -114,6 +116,7 @@ def move_next(account: Account, command: MoveNext) -> Steps[Subscription]:
     return (yield from _changed(account, row, "moved", lambda plan, _: rules.moved(plan, command.due_at)))
 
 
+@takes(ChangeInterval)
 def change_interval(account: Account, command: ChangeInterval) -> Steps[Subscription]:
     """Charge at another interval from the next period on."""
     row = yield from unsent(own(account, command.order_id), command.order_id)
@@ -123,6 +126,7 @@ def change_interval(account: Account, command: ChangeInterval) -> Steps[Subscrip
                                 lambda plan, _: rules.with_interval(plan, command.every), lets_go=False))
 
 
+@takes(ChangeMoney)
 def change_money(account: Account, command: ChangeMoney) -> Steps[Subscription]:
     """Charge another amount from the next period on.
 
@@ -137,6 +141,7 @@ def change_money(account: Account, command: ChangeMoney) -> Steps[Subscription]:
                                 lambda plan, _: rules.with_money(plan, command.money)))
 
 
+@takes(ChangeMethod)
 def change_method(account: Account, command: ChangeMethod) -> Steps[Checkout]:
     """Let the payer choose another means of payment: what to show them. Then `confirm_method`.
 

@@ -33,7 +33,7 @@ from .checkout import confirm_key, register
 from .roll import Kept, Outcome, forward, keep, plan_of
 from .sealed import require_vault, seal, unseal
 from .settle import payment_of
-from .steps import Steps, get_row, open_rows
+from .steps import Steps, get_row, open_rows, takes
 
 _WINDOW = timedelta(minutes=10)
 _PATIENCE = timedelta(days=2)
@@ -52,6 +52,7 @@ def is_native(account: Account, run_by: str | None) -> bool:
     return False
 
 
+@takes(Subscribe)
 def subscribe(account: Account, command: Subscribe) -> Steps[Checkout]:
     """Prepare a subscription; the payer's approval begins it. Asked again, it hands out the same window again.
 
@@ -97,6 +98,7 @@ def _written(account: Account, command: Subscribe | SubscribeKey, key: BillingKe
     return stored
 
 
+@takes(SubscribeKey)
 def subscribe_key(account: Account, command: SubscribeKey) -> Steps[Subscription]:
     """Begin a subscription on a billing key that is there already; what is due now is charged now.
 

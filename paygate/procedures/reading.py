@@ -15,7 +15,7 @@ from .executed import contradicted, judged
 from .outcome import OTHER_MODE, Seen, credentials, hidden, is_elsewhere, judge, not_asked, unknown
 from .schedule import told as told_schedule
 from .settle import ask, settle, whole_story
-from .steps import Entry, Steps, get_row, reread, via
+from .steps import Entry, Steps, get_row, reread, takes, via
 from .talk import Talk
 from .timetable import AWAITS_PAYER
 from .unheard import unsent
@@ -104,6 +104,7 @@ def look_up(account: Account, provider_id: str, talk: Talk) -> Steps[Payment | N
                         order_id=None if row is None else row.order_id) from credentials(error)
 
 
+@takes(BillingKey)
 def lookup_key(account: Account, billing_key: BillingKey) -> Steps[KeyInfo]:
     """What the PG knows of a billing key.
 
@@ -123,6 +124,7 @@ def lookup_key(account: Account, billing_key: BillingKey) -> Steps[KeyInfo]:
     return info
 
 
+@takes(KeysOf)
 def keys(account: Account, command: KeysOf) -> Steps[tuple[KeyInfo, ...]]:
     """The billing keys that the PG has of one payer.
 
@@ -144,6 +146,7 @@ def is_key_elsewhere(account: Account, info: KeyInfo) -> bool:
     return info.test is not None and info.test is not account.is_test
 
 
+@takes(DeleteKey)
 def delete_key(account: Account, command: DeleteKey) -> Steps[None]:
     """Delete a billing key at the PG; deleting a deleted one changes nothing.
 

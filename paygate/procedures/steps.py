@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import wraps
 from typing import Any, TypeVar
 
 from attrs import evolve, field, frozen
 
 from ..clock import Deadline
+from ..errors import BadCommand
 from ..ledger.chain import altered
 from ..ledger.row import Book, Closed, LedgerError, Note, Row, State, Taken
 from ..ledger.rules import FOLLOWS
 from ..wire import Request, Token
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @frozen
@@ -57,6 +60,23 @@ class Alone:
 
 Effect = Send | Entry | Sign | Pause | Alone
 Steps = Generator[Effect, Any, T]
+
+
+def takes(*kinds: type) -> Callable[[F], F]:
+    """Refuse a second argument of another type than `kinds`, before anything else is looked at.
+
+    Raises: BadCommand.
+    """
+    def of(verb: F) -> F:
+        @wraps(verb)
+        def checked(account: Any, command: Any, *said: Any, **named: Any) -> Any:
+            if not isinstance(command, kinds):
+                wanted = " or ".join(kind.__name__ for kind in kinds)
+                raise BadCommand(f"{wanted} is asked for, not {type(command).__name__}; nothing was sent")
+            return verb(account, command, *said, **named)
+        made: Any = checked
+        return made  # type: ignore[no-any-return]
+    return of
 
 
 def via(source: str, steps: Steps[T]) -> Steps[T]:

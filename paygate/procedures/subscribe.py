@@ -19,7 +19,7 @@ from .checkout import confirm_row, hint_of, ours, prepare
 from .outcome import credentials, not_asked, not_sent
 from .renewals import alone, none_in_doubt
 from .settle import payment_of
-from .steps import Steps, change, open_rows
+from .steps import Steps, change, open_rows, takes
 from .talk import Talk
 from .unheard import unsent
 
@@ -157,6 +157,7 @@ def change_interval(account: Account, command: ChangeInterval) -> Steps[Subscrip
                                 partial(account.provider.change_interval, command)))
 
 
+@takes(Renew)
 def renew(account: Account, command: Renew) -> Steps[Payment]:
     """Charge the next period of a subscription now, at most once per `command.order_id`, ever.
 
