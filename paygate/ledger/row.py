@@ -90,7 +90,10 @@ class Row:
     lease_until: float | None = None
     """Until then only the worker that holds the row may act on it."""
     sent_at: float | None = None
-    """No byte of this attempt can have left after this instant."""
+    """No byte of this attempt can have left after this instant. Written before the first byte, so it is no time of
+    sending but the end of the lease, in the future, until something is known of the attempt; and it stays so where the
+    answer came at once.
+    """
     check_at: float | None = None
     """When to look next; None when there is nothing to look for."""
     checks: int = 0
