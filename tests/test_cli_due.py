@@ -112,7 +112,8 @@ def test_what_cannot_even_be_opened_is_told_with_its_reason(run: Run, shop: Shop
     owe(shop, "s1")
     monkeypatch.setenv("PAYGATE_VAULT_KEYS", new_vault_key().reveal())
     told = run("worker", "--once")
-    assert told.exit_code == 4
+    assert told.exit_code == 3
+    assert "paygate: charges cannot be carried out: what was sealed needs a key" in told.stderr
     line, = [line for line in lines(told) if line["event"] == "failed"]
     assert (line["order_id"], "a key that this vault does not have" in line["why"]) == ("s1", True)
     assert shop.pg.journal.entries == []

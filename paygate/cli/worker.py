@@ -14,12 +14,14 @@ from typing import Any
 import click
 
 from ..errors import BadSettings
+from ..plugins import printable
 from ..procedures import inbox
 from ..procedures.due import DueReport
 from ..workers.loop import Tally, work
-from .books import OPEN, check_known, gateway_arguments, ledger_options
+from .books import NEEDS_A_PERSON, OPEN, check_known, gateway_arguments, ledger_options
 
 _LOG_EVERY_S = 10.0
+_MOST_REASONS = 100
 
 
 @click.command()
@@ -37,7 +39,8 @@ def command(ctx: click.Context, concurrent: int, per_second: float | None, once:
     SIGTERM and Ctrl-C end it after the charges that are under way. On a terminal it shows its progress, elsewhere it
     writes a line of JSON for each charge that did not succeed, and one every ten seconds.
 
-    Exit code: 0 all that was taken up is decided, 4 something of it is not and is taken up again by itself.
+    Exit code: 0 all that was taken up is decided, 3 something of it could not even be begun (a key of the vault is
+    missing) and needs a person, 4 something of it is not decided and is taken up again by itself.
     """
     with gateway_arguments(ledger, name) as arguments:
         if "vault" not in arguments:
@@ -45,7 +48,7 @@ def command(ctx: click.Context, concurrent: int, per_second: float | None, once:
                               "charge")
         tally = asyncio.run(_run(arguments, concurrent, per_second, once, quiet=as_json))
     _line("done", tally)
-    ctx.exit(OPEN if tally.unknown or tally.waiting or tally.failed else 0)
+    ctx.exit(NEEDS_A_PERSON if tally.failed else OPEN if tally.unknown or tally.waiting else 0)
 
 
 async def _run(arguments: dict[str, Any], concurrent: int, per_s: float | None, once: bool, *, quiet: bool) -> Tally:
@@ -59,8 +62,15 @@ async def _run(arguments: dict[str, Any], concurrent: int, per_s: float | None, 
         check_known(gate, arguments)
         await gate._run(inbox.adopt(gate._account))
         with _Progress() if sys.stderr.isatty() and not quiet else _Log() as shown:
+            said: set[str] = set()
+
+            def heard(tally: Tally, report: DueReport) -> None:
+                shown.heard(tally, report)
+                for why in {*report.failed.values()} - said if len(said) < _MOST_REASONS else ():
+                    said.add(why)  # Once each: a missing key fails every charge alike.
+                    click.echo(f"paygate: charges cannot be carried out: {printable(why)}", err=True)
             return await work(gate, concurrent=concurrent, per_s=per_s, until_empty=once, stop=stop,
-                              heard=shown.heard, looked=shown.looked)
+                              heard=heard, looked=shown.looked)
 
 
 class _Log:
