@@ -16,6 +16,7 @@ from types import UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
 from .errors import BadSettings
+from .ledger.row import Damaged
 from .secret import Secret
 from .text import is_clean
 from .wire import Response
@@ -173,9 +174,18 @@ def _whole() -> Any:
 
 
 def load(text: str, kind: type[T]) -> T:
-    """A result from ledger text."""
-    made: T = _quick().structure(json.loads(text), kind)
-    return made
+    """A result from ledger text.
+
+    Raises: Damaged.
+    """
+    try:
+        made: T = _quick().structure(json.loads(text), kind)
+    except Exception:
+        # Whatever it is: this library wrote the text, so somebody else has changed it since.
+        damaged = Damaged(f"the {kind.__name__.lower()} that a row holds cannot be read, as somebody has changed it")
+    else:
+        return made
+    raise damaged  # Outside of the handler: what cannot be read may hold a payer's data.
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from ..errors import Conflict, InProgress, NotSent
-from ..ledger.row import Kind, LedgerError, Row, State, Taken
+from ..ledger.row import Damaged, Kind, LedgerError, Row, State, Taken
 from ..ledger.rules import Verdict, payer_digest, verdict
 from ..ledger.rules import digest as digest_of
 from .account import Account
@@ -44,7 +44,7 @@ class Begun:
 def begin(account: Account, row: Row) -> Steps[Begun]:
     """Write `row` down, or judge the one that has its id.
 
-    Raises: NotSent (the ledger cannot be written), Conflict, InProgress.
+    Raises: NotSent (the ledger cannot be written), Conflict, InProgress, Damaged.
     """
     try:
         stored, is_new = (yield from open_rows([row], "opened"))[0]
@@ -56,8 +56,8 @@ def begin(account: Account, row: Row) -> Steps[Begun]:
         judged = judge_row(account, stored, row)
         if judged is Verdict.SEND:
             return Begun((yield from retake(row, stored)), judged)
-    except Taken:
-        raise
+    except (Taken, Damaged):
+        raise  # What became of a row that cannot be read is not known: "not sent" might be untrue.
     except LedgerError as error:
         raise NotSent(f"nothing was sent for {row.id}: the ledger cannot be written ({error}); "
                       "the same id may be sent again", order_id=row.order_id) from None

@@ -11,7 +11,7 @@ from ..capability import CancelGuard, Capability
 from ..codec import dump
 from ..commands import Cancel, CancelWhole
 from ..errors import BadCommand, InProgress, NotSent, OutcomeUnknown, PaygateError
-from ..ledger.row import Book, Kind, LedgerError, Row, State
+from ..ledger.row import Book, Damaged, Kind, LedgerError, Row, State
 from ..ledger.rules import UNRESOLVED, Verdict, is_recorded
 from ..model import Cancellation, Payment
 from ..money import Money
@@ -58,6 +58,8 @@ def cancel(account: Account, command: Cancel | CancelWhole) -> Steps[Cancellatio
     try:
         yield from _resolved_payment(account, command.order_id, talk)
         begun = yield from _begin(account, command, talk)
+    except Damaged:
+        raise
     except LedgerError as error:
         raise NotSent(f"nothing was sent for {command.cancel_id}: the ledger cannot be used ({error}); "
                       "the same id may be sent again", order_id=command.order_id) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from ..errors import NotSent, OutcomeUnknown, without_advice
-from ..ledger.row import LedgerError
+from ..ledger.row import Damaged, LedgerError
 from .steps import Steps
 
 T = TypeVar("T")
@@ -14,10 +14,12 @@ T = TypeVar("T")
 def unsent(steps: Steps[T], order_id: str | None = None) -> Steps[T]:
     """Run what must be read before anything is sent.
 
-    Raises: NotSent where the ledger fails.
+    Raises: NotSent where the ledger fails; Damaged.
     """
     try:
         return (yield from steps)
+    except Damaged:
+        raise
     except LedgerError as error:
         raise NotSent(f"nothing was sent{'' if order_id is None else f' for {order_id}'}: the ledger cannot be used "
                       f"({without_advice(str(error))}); the same call may be made again", order_id=order_id) from error
