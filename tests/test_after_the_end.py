@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from datetime import timedelta
@@ -177,6 +178,26 @@ def test_a_contradiction_stays_with_a_person_when_the_pgs_books_are_old_for_a_wh
     with pytest.raises(OutcomeUnknown):
         shop.charge(charge())
     assert shop.sent("POST /charges") == 1
+
+
+def test_a_balance_that_moved_by_another_amount_is_with_a_person_though_old_books_do_not_show_it(shop: Shop) -> None:
+    shop.charge(charge())
+    before = copy.deepcopy(shop.pg.payments)
+    refund = shop.pg._refund
+    shop.pg._refund = lambda payment, body: refund(payment, {**body, "amount": 5_000})
+    shop.pg.fault("drop_after", "refunds$")
+    with pytest.raises(OutcomeUnknown):
+        shop.cancel(cancel())
+    shop.pg._refund = refund
+    after, shop.pg.payments = copy.deepcopy(shop.pg.payments), before
+    for _ in range(6):
+        shop.clock.advance(100)
+        shop.reconcile()
+    assert [row.id for row in shop.attention()] == ["c1"]
+    shop.pg.payments = after
+    with pytest.raises(OutcomeUnknown):
+        shop.cancel(cancel())
+    assert shop.pg.journal.given_back("o1") == 5_000
 
 
 def test_looks_that_fail_after_an_end_are_made_up_for(shop: Shop) -> None:

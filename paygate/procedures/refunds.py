@@ -34,6 +34,7 @@ from .timetable import missed, watch
 
 SAID_DONE = "the PG said that it gave the money back, and its record does not show it"
 NAMED_ANOTHER = "the PG's answer to the refund names another payment"
+CHANGED = "the balance at the PG changed by something else than this refund"
 
 
 @frozen(kw_only=True)
@@ -242,12 +243,13 @@ def look_at_refund(account: Account, row: Row, talk: Talk, *, mine: bool = False
         return (yield from _watched(account, row, now))
     guard = account.spec.profile.cancel_guard.value
     if payment is not None and given(row, payment) == accounted(later):
-        # What the PG itself called done is never proven not done by a record that does not show it.
-        said_done = row.attention in (SAID_DONE, NAMED_ANOTHER) and guard is CancelGuard.COMPARE
-        note, changes = missed(account, evolve(row, missed_at=None) if said_done else row, now)
+        # What the PG called done, or its record has shown, is never proven not done by one that does not show it.
+        was_shown = row.attention == CHANGED or (row.attention in (SAID_DONE, NAMED_ANOTHER)
+                                                 and guard is CancelGuard.COMPARE)
+        note, changes = missed(account, evolve(row, missed_at=None) if was_shown else row, now)
     else:
         note, changes = missed(account, evolve(row, missed_at=None), now)
-        changes["attention"] = "the balance at the PG changed by something else than this refund"
+        changes["attention"] = CHANGED
     moved = yield from change(row, note, lease_until=None, **changes)
     return moved if moved is not None else (yield from reread(row))
 

@@ -96,7 +96,8 @@ def settle(account: Account, row: Row, finding: Finding, *, mine: bool = False,
     if moved is not None:
         return moved
     fresh = yield from reread(row)
-    if finding.seen is Seen.PAID and finding.payment is not None and is_doubted(fresh, finding.payment):
+    if fresh.fence != row.fence and finding.seen is Seen.PAID and finding.payment is not None \
+            and is_doubted(fresh, finding.payment):
         # Another record was written meanwhile: two that took money are never told as one.
         again = judge(fresh, [finding.payment], is_test=account.is_test)
         return (yield from settle(account, fresh, again, mine=mine, asked_at=asked_at))

@@ -64,8 +64,10 @@ def _was_shown(row: Row) -> bool:
     """Whether the PG has shown something of it before, be it not what was asked for: then it is an old copy of the PG's
     books that knows nothing of it, for however long.
     """
+    if row.kind is Kind.CANCEL:
+        return False  # What a balance has shown is judged where it is read.
     contradicted = row.attention is not None and not row.attention.startswith(UNRESOLVED)
-    return contradicted or (row.kind not in (*AWAITS_PAYER, Kind.CANCEL) and row.result is not None)
+    return contradicted or (row.kind not in AWAITS_PAYER and row.result is not None)
 
 
 def _has_waited(account: Account, row: Row) -> bool:

@@ -257,7 +257,8 @@ def test_the_spec_declares_every_verb_without_credentials() -> None:
     assert "api.iamport.kr" in spec.hosts
     assert frozenset(Capability) - spec.capabilities == {
         Capability.SUBSCRIBE, Capability.UNSUBSCRIBE, Capability.PAUSE, Capability.MOVE_NEXT,
-        Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD, Capability.RENEW, Capability.KEYS}
+        Capability.CHANGE_INTERVAL, Capability.CHANGE_METHOD, Capability.RENEW, Capability.KEYS,
+            Capability.CAPTURE}
     assert isinstance(spec.build(Settings(**GIVEN)), NaverPay)
 
 

@@ -62,7 +62,7 @@ def test_pending_and_trace_promise_no_look_up_that_cannot_be_made(tmp_path: Path
                         "SETTINGS": json.dumps(UnmanagedEmulator().settings())}.items():
         monkeypatch.setenv(f"PAYGATE_{name}", value)
     pending, trace = (CliRunner().invoke(group, arguments) for arguments in (["pending"], ["trace", "order-1"]))
-    assert (pending.exit_code, trace.exit_code) == (1, 1)
+    assert (pending.exit_code, trace.exit_code) == (4, 4)
     assert "webhook" in pending.output
     assert "looks again" not in pending.output + trace.output
     assert "charge order-1: unknown; this PG finds nothing by our id: its webhook settles it" in trace.output

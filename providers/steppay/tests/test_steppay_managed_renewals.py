@@ -140,6 +140,7 @@ def test_what_a_person_decided_about_the_lost_one_lets_the_next_one_go(shop: Sho
         shop.renew("r-1")
     with pytest.raises(InProgress):
         shop.renew("r-2")
+    shop.pg.clock.advance(120)
     shop.gate.resolve("r-1", "not_sent", by="Kim", why="the portal shows no renewal")
     assert shop.renew("r-2").status is PaymentStatus.PAID
     assert shop.taken() == shop.first + 9_900
