@@ -28,7 +28,7 @@ from paygate.ledger.row import Row, State
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="processes are stopped by signals")
 
-DEADLINE_S = 3.0
+DEADLINE_S = 6.0
 CA = trustme.CA()
 POINTS = ("connected", "dropped", "body", "done", "half", "answered", "read")
 

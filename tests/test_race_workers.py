@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="p
 __all__ = ["own_server"]
 
 AGAIN = pytest.mark.parametrize("time_", range(TIMES))
-DEADLINE_S = 1.5
+DEADLINE_S = 3.0
 
 
 @pytest.fixture(scope="module")
