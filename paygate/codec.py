@@ -182,7 +182,7 @@ def load(text: str, kind: type[T]) -> T:
         made: T = _quick().structure(json.loads(text), kind)
     except Exception:
         # Whatever it is: this library wrote the text, so somebody else has changed it since.
-        damaged = Damaged(f"the {kind.__name__.lower()} that a row holds cannot be read, as somebody has changed it")
+        damaged = Damaged(f"the {kind.__name__} that a row holds cannot be read, as somebody has changed it")
     else:
         return made
     raise damaged  # Outside of the handler: what cannot be read may hold a payer's data.
