@@ -5,6 +5,7 @@ Two watchers: the audit events of files, sockets and processes, and a profiler f
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -53,7 +54,8 @@ def watching(kind: type[Provider], run: Callable[[], object]) -> set[str]:
             if where in _WAITS and _is_theirs(frame, packages):
                 reached.add(".".join(where))
 
-    before = sys.getprofile()
+    before, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()  # Whoever listens to collections may ask for the time, with the provider's frames below it.
     _watched.append((packages, reached))
     sys.setprofile(profiled)
     try:
@@ -61,6 +63,8 @@ def watching(kind: type[Provider], run: Callable[[], object]) -> set[str]:
     finally:
         sys.setprofile(before)
         _watched.pop()
+        if collects:
+            gc.enable()
     return reached
 
 
