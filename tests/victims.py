@@ -293,6 +293,9 @@ class Child:
     def until_stopped(self) -> None:
         self._until("T", "t")
 
+    def until_stopped_or_over(self) -> None:
+        self._until("T", "t", "Z")
+
     def go_on(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
@@ -311,7 +314,7 @@ class Child:
     def _until(self, *states: str) -> None:
         end = time.monotonic() + PATIENCE_S
         while self._state() not in states:
-            assert time.monotonic() < end, f"the child is {self._state()}, not {states}"
+            assert time.monotonic() < end, f"the child is {self._state()}, not {states}: {self.diary}"
             time.sleep(0.0005)
 
     @property
