@@ -200,6 +200,33 @@ def test_a_balance_that_moved_by_another_amount_is_with_a_person_though_old_book
     assert shop.pg.journal.given_back("o1") == 5_000
 
 
+def test_a_refund_in_doubt_is_settled_though_the_pg_did_not_find_its_payment_for_a_while(shop: Shop) -> None:
+    shop.charge(charge())
+    shop.pg.fault("drop_before", "refunds$")
+    kept, answer, looks = shop.pg.payments, shop.pg.answer, [0]
+
+    def forgetful(call: Any) -> Any:
+        looks[0] += call.method == "GET"
+        shop.pg.payments = {} if looks[0] > 1 else kept  # The first look is at the balance before.
+        return answer(call)
+
+    shop.pg.answer = forgetful
+    with pytest.raises(OutcomeUnknown):
+        shop.cancel(cancel())
+    shop.clock.advance(10)
+    shop.reconcile()
+    assert shop.attention() == []
+    assert looks[0] > 2
+    shop.pg.answer, shop.pg.payments = answer, kept
+    for _ in range(6):
+        shop.clock.advance(100)
+        shop.reconcile()
+    assert shop.refund("c1").state is State.NOT_SENT
+    assert shop.attention() == []
+    assert shop.cancel(cancel()).money == won(4_000)
+    assert shop.pg.journal.given_back("o1") == 4_000
+
+
 def test_looks_that_fail_after_an_end_are_made_up_for(shop: Shop) -> None:
     shop.pg.next_charge("failed")
     with pytest.raises(Declined):

@@ -230,10 +230,11 @@ def look_at_refund(account: Account, row: Row, talk: Talk, *, mine: bool = False
         return moved if moved is not None else (yield from reread(row))
     if row.money is None or row.before is None or is_stopped(row) or row.state not in (*UNRESOLVED, State.NOT_SENT):
         return (yield from _watched(account, row, now))
+    payment, is_gone = None, False
     try:
         payment = yield from balance(account, row, talk)
-    except (NotFound, BadCommand):
-        payment = None
+    except (NotFound, BadCommand) as error:
+        is_gone = isinstance(error, NotFound)
     later = yield from later_than(account, row)
     if payment is not None and shows(row, payment, later):
         late = "late: the PG gave it back after it was thought not sent" if row.state is State.NOT_SENT else None
@@ -249,7 +250,8 @@ def look_at_refund(account: Account, row: Row, talk: Talk, *, mine: bool = False
         note, changes = missed(account, evolve(row, missed_at=None) if was_shown else row, now)
     else:
         note, changes = missed(account, evolve(row, missed_at=None), now)
-        changes["attention"] = CHANGED
+        if not is_gone:  # A payment that cannot be found is old books of the PG's, and no other balance.
+            changes["attention"] = CHANGED
     moved = yield from change(row, note, lease_until=None, **changes)
     return moved if moved is not None else (yield from reread(row))
 
