@@ -112,8 +112,9 @@ def _alone(kind: type[Act]) -> None:
                     if asks:
                         _strict(act, told, trouble, what, sent)
                     elif any(steps[:number]) and act.verb == "cancel" and told.in_doubt and not trouble.is_answer:
-                        expect(told.error.accepted, f"{what}; the PG had said that it gave the money back, and the "  # type: ignore[union-attr]
-                                                    "error's `accepted` does not say so")
+                        expect(isinstance(told.error, OutcomeUnknown) and told.error.accepted,
+                               f"{what}; the PG had said that it gave the money back, and the error's `accepted` does "
+                               "not say so")
 
     body.__doc__ = "The provider alone, without a ledger that makes up for it, each of its requests disturbed in turn."
     body.__module__ = __name__
